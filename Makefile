@@ -1,0 +1,51 @@
+# make tutorial   the environment, and JupyterLab on the first notebook
+# make test       the environment, and everything that is checked
+# make figures    the post's fourteen figures and a page to look at them, without a browser
+# make bench      this package beside its peers, in one run
+# Needs Python 3.11 to 3.13 and make; PYTHON=python3.12 chooses one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NOTEBOOK := notebooks/00_start_here.ipynb
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+# As root JupyterLab must be told that it may; without a screen it prints the address instead.
+LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root) \
+	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
+
+.PHONY: tutorial test lint figures bench clean
+
+tutorial: $(VENV)/.tutorial
+	$(BIN)/jupyter lab $(LAB_OPTIONS) $(NOTEBOOK)
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ty check
+
+figures: $(VENV)/.tutorial
+	$(BIN)/gradcam-video figures --out figures
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks.compare
+
+# uv makes the environment in a minute where pip takes four; pip brings uv.
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/.tutorial: pyproject.toml constraints.txt | $(BIN)/uv
+	$(INSTALL) --editable '.[notebooks]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
+	$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/.tutorial
+
+clean:
+	rm -rf $(VENV) figures build *.egg-info

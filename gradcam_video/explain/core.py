@@ -1,0 +1,176 @@
+"""The core: one forward of a network gives the logits and the maps of every class.
+
+Grad-CAM (Selvaraju et al. 2017, eqs. 1 and 2), for activations A of C channels with Z = T'·h·w
+cells, and the logit y of class k before softmax:
+
+    alpha[k, c] = (1 / Z) * sum over cells i of  d y[k] / d A[c, i]
+    signed[k]   = sum over c of  alpha[k, c] * A[c]             map[k] = ReLU(signed[k])
+
+Nothing in front of A is needed for the gradient, so the forward runs without a graph up to the CAM
+layer. Behind it there are two cases, which agree wherever both apply:
+
+- mean over all cells + one linear layer: y[k] = b[k] + sum_c w[k, c] * mean_i A[c, i], therefore
+  alpha = w / Z exactly, and all K maps are one matrix product;
+- any other head: only the head is recorded, and its vector-Jacobian product is taken for many
+  classes at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import BadInput
+from ..models import VideoModel
+from ..trace import evaluating
+
+# The gradients of so many classes are held at once, in bytes (they are as large as A for each).
+GRADIENT_BYTES = 64 * 2**20
+
+
+def maps_of(
+    model: VideoModel,
+    x: Tensor,
+    classes: Tensor | None = None,
+    *,
+    per_step: bool = False,
+    by_gradient: bool = False,
+    autocast: bool | torch.dtype = False,
+) -> tuple[Tensor, Tensor]:
+    """Logits and signed maps of a batch of clips, from one forward.
+
+    The network is left as it was, also when something raises: mode, gradients, flags, hooks.
+
+    Args:
+        model: the network with its CAM layer.
+        x: (N, 3, T, H, W), preprocessed, on the model's device.
+        classes: int64 (k,), the classes whose maps are wanted; None: all K.
+        per_step: average the gradient over (h, w) at each of the T' steps, instead of over
+            (T', h, w). The same for a head of mean + linear; where the head weighs moments
+            differently, as a recurrent one does, a channel may then count at one time and not at
+            another.
+        by_gradient: take the general way although the head is mean + linear (for comparison).
+        autocast: run the network in this lower precision (True: bfloat16). The maps and the head
+            are computed in float32 all the same.
+
+    Returns:
+        logits (N, K) and signed maps (N, k, T', h, w), on the model's device; float32, or float64
+        for a float64 network.
+
+    Raises:
+        BadInput: the logits do not depend on the layer.
+    """
+    layer, record = model.cam_layer, model.trace(x.shape[1:])
+    head = None if per_step or by_gradient else record.linear_head(layer)
+    with evaluating(model.net):
+        if head is None:
+            catch = _Cut(model.net, layer, record.count(layer))
+            logits, activations = catch.run(x, autocast)
+            wanted = _indices(classes, logits)
+            signed = _by_gradient(logits, activations, wanted, per_step)
+        else:
+            catch = _Catch(model.net, layer, record.count(layer))
+            logits, activations = catch.run(x, autocast)
+            weight = model.net.get_parameter(head[0]).detach()  # (K, C)
+            wanted = _indices(classes, logits)
+            signed = _by_weights(weight[wanted], activations)
+    return _at_least_float32(logits.detach()), signed
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _indices(classes: Tensor | None, logits: Tensor) -> Tensor:
+    if classes is None:
+        return torch.arange(logits.shape[1], device=logits.device)
+    return classes.to(logits.device)
+
+
+def _by_weights(weight: Tensor, activations: Tensor) -> Tensor:
+    """CAM (Zhou et al. 2016) on Grad-CAM's scale, alpha = w / Z: (k, C), (N, C, …) -> (N, k, …)."""
+    flat = activations.flatten(2)  # (N, C, Z)
+    # Scaling the maps, not the weights: in half precision w / Z would vanish.
+    signed = _at_least_float32(weight) @ _at_least_float32(flat) / flat.shape[2]  # (N, k, Z)
+    return signed.unflatten(2, activations.shape[2:])
+
+
+def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step: bool) -> Tensor:
+    """Grad-CAM through any head: (N, K), (N, C, T', h, w) -> (N, k, T', h, w)."""
+    if not logits.requires_grad:
+        raise BadInput("the logits do not depend on the CAM layer: name another with cam_layer=")
+    over = (-2, -1) if per_step else (-3, -2, -1)
+    several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
+    signed = []
+    for some in classes.split(several):
+        # Row j asks every clip of the batch for its class some[j]: clips do not mix in a forward.
+        ask = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
+        ask[torch.arange(len(some)), :, some] = 1  # (j, N, K)
+        gradients = _vjp(logits, activations, ask)  # (j, N, C, T', h, w)
+        alpha = gradients.mean(dim=over, keepdim=True)
+        # Summed over the channels: (j, N, C, …) * (N, C, T', h, w) -> (N, j, T', h, w)
+        weights = alpha.squeeze((-2, -1)) if per_step else alpha.squeeze((-3, -2, -1))
+        rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"
+        signed.append(torch.einsum(rule, weights, activations.detach()))
+    return _at_least_float32(torch.cat(signed, dim=1))
+
+
+def _vjp(logits: Tensor, activations: Tensor, ask: Tensor) -> Tensor:
+    """Vector-Jacobian products for a stack of vectors, batched where autograd can."""
+    try:
+        return torch.autograd.grad(
+            logits, activations, ask, retain_graph=True, is_grads_batched=True
+        )[0]
+    except RuntimeError:  # some backward formulas cannot be batched (vmap): one by one then
+        rows = [torch.autograd.grad(logits, activations, v, retain_graph=True)[0] for v in ask]
+        return torch.stack(rows)
+
+
+class _Catch:
+    """Runs a network without a graph and keeps the output of one layer."""
+
+    def __init__(self, net: nn.Module, layer: str, calls: int) -> None:
+        self.net, self.layer, self.calls = net, net.get_submodule(layer), calls
+        self.activations: Tensor | None = None
+
+    def run(self, x: Tensor, autocast: bool | torch.dtype) -> tuple[Tensor, Tensor]:
+        """Returns logits (N, K) and activations (N, C, T', h, w)."""
+        remaining = self.calls
+        with ExitStack() as self.contexts:
+            dtype = torch.bfloat16 if autocast is True else autocast or None
+            self.head_dtype = torch.float32 if autocast else None
+            self.contexts.enter_context(torch.no_grad())
+            self.contexts.enter_context(
+                torch.autocast(x.device.type, dtype=dtype, enabled=bool(autocast))
+            )
+
+            def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+                nonlocal remaining
+                remaining -= 1  # a layer that runs several times is caught at its last call
+                return self.caught(output) if remaining == 0 else None
+
+            handle = self.layer.register_forward_hook(hook)
+            self.contexts.callback(handle.remove)
+            logits = self.net(x)
+        assert self.activations is not None
+        return logits, self.activations
+
+    def caught(self, output: Tensor) -> Tensor | None:
+        """What to do with the layer's output; a tensor returned takes its place."""
+        self.activations = output
+        return None
+
+
+class _Cut(_Catch):
+    """The same, but from the layer on a graph is recorded: that of the head alone."""
+
+    def caught(self, output: Tensor) -> Tensor:
+        # The contexts opened here close with the run, innermost first.
+        self.contexts.enter_context(torch.autocast(output.device.type, enabled=False))
+        self.contexts.enter_context(torch.enable_grad())
+        self.activations = output.detach().to(self.head_dtype or output.dtype).requires_grad_()
+        # A copy goes on: an in-place ReLU in the head may overwrite it.
+        return self.activations.clone()

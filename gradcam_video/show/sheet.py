@@ -1,0 +1,232 @@
+"""Contact sheet: every frame above its heat map, on one page, as a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..errors import BadInput
+from ..explain.explanation import Explanation
+from .movie import Label, as_labels
+from .overlay import OPACITY, at_size, overlay, palette, resize
+from .text import UNTRAINED, class_name, font, percent, probability, scope_words, wrap
+
+_DPI = 100
+_INK, _SOFT, _MARK, _ALARM = "#1c1c22", "#6a6a75", "#b45309", "#b01820"
+_LINES = ("#c2410c", "#1d4ed8", "#047857", "#7e22ce")  # one per class in the evidence strip
+_MARGIN = 18  # pixels, like every length below
+_GAP = 4
+_WORDS = 17  # height of the line with the time
+
+
+class Sheet(Figure):
+    """A figure that shows itself in a notebook whether or not pyplot was ever imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def sheet(
+    e: Explanation,
+    label: Label | Sequence[Label] = None,
+    *,
+    scope: str = "clip",
+    cmap: str = "inferno",
+    opacity: float = OPACITY,
+    blend: str | None = None,
+    columns: int | None = None,
+    max_frames: int = 16,
+) -> Sheet:
+    """Lay all frames out on one page: the original above its heat map, the time between rows.
+
+    Args:
+        e: what to show.
+        label: one class or several (a row each), by name or index; None is the top class.
+        scope: what a map is divided by, see `Explanation.scale`.
+        cmap, opacity, blend: see `overlay`.
+        columns: frames in a row; None fits them to their shape.
+        max_frames: a longer clip shows so many of its frames, evenly chosen.
+
+    Returns:
+        A matplotlib Figure (its subclass Sheet) that belongs to the caller: pyplot does not know it.
+    """
+    if max_frames < 1 or (columns is not None and columns < 1):
+        raise BadInput("a sheet needs at least one column and one frame: check columns, max_frames")
+    labels = as_labels(label)
+    frames = len(e.clip.times)
+    shown = np.unique(np.linspace(0, frames - 1, min(frames, max_frames)).round().astype(int))
+    height, width = thumbnail(*e.clip.frames.shape[1:3])
+    small = at_size(e, height, width)
+    seen = small.grid.view.seen()
+
+    def paint(t: int) -> list[np.ndarray]:
+        frame = resize(e.clip.frames[t], height, width)
+        return [frame] + [
+            overlay(
+                frame,
+                small.upsampled_frame(t, chosen, scope),
+                cmap=cmap,
+                opacity=opacity,
+                seen=seen,
+                blend=blend,
+            )
+            for chosen in labels
+        ]
+
+    return lay_out(e, labels, scope, cmap, shown, (height, width), paint, columns)
+
+
+def lay_out(
+    e: Explanation,
+    labels: list[Label],
+    scope: str,
+    cmap: str,
+    shown: np.ndarray,
+    size: tuple[int, int],
+    paint: Callable[[int], list[np.ndarray]],
+    columns: int | None = None,
+) -> Sheet:
+    """The page itself. `paint(t)` gives frame t and its overlays, uint8 (height, width, 3) each."""
+    height, width = size
+    columns = columns or min(len(shown), max(4, min(8, 1340 // (width + _GAP))))
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
+    several = len(labels) > 1
+    margin = _MARGIN + (14 if several else 0)  # room for the letters A, B, …
+    step = (1 + len(labels)) * (height + 2) + _WORDS + 4
+    across = columns * (width + _GAP) - _GAP
+    page = max(across + margin + _MARGIN, 560)
+    across = page - margin - _MARGIN
+
+    # One picture for all frames: 32 axes would cost more than everything else together
+    mosaic = np.full((rows * step, across, 3), 255, np.uint8)
+    for i, t in enumerate(shown):
+        row, column = divmod(i, columns)
+        left = column * (width + _GAP)
+        for j, panel in enumerate(paint(int(t))):
+            top = row * step + j * (height + 2)
+            mosaic[top : top + height, left : left + width] = panel
+
+    title = _title(e, labels, page - 2 * _MARGIN)
+    above = _MARGIN + sum(size * 1.5 for *_, size in title) + 6
+    foot = 96
+    total = round(above + mosaic.shape[0] + foot + _MARGIN)
+    figure = Sheet(figsize=(page / _DPI, total / _DPI), dpi=_DPI, facecolor="white")
+
+    def axes(left: float, top: float, width: float, height: float) -> Axes:
+        box = (left / page, 1 - (top + height) / total, width / page, height / total)
+        return figure.add_axes(box)
+
+    def write(x: float, y: float, text: str, size: float, colour: str, **more: object) -> None:
+        points = size * 72 / _DPI
+        figure.text(x / page, 1 - y / total, text, fontsize=points, color=colour, **more)
+
+    y = float(_MARGIN)
+    for text, colour, weight, size_ in title:
+        write(_MARGIN, y, text, size_, colour, weight=weight, va="top", parse_math=False)
+        y += size_ * 1.5
+
+    picture = axes(margin, above, across, mosaic.shape[0])
+    picture.imshow(mosaic, interpolation="none", aspect="auto")
+    picture.set_axis_off()
+    for i, t in enumerate(shown):
+        row, column = divmod(i, columns)
+        repeat = bool(e.clip.repeated[t])
+        words = f"{e.clip.times[t]:.2f} s" + (" repeat" if repeat else "")
+        x = margin + column * (width + _GAP) + width / 2
+        below = above + row * step + (1 + len(labels)) * (height + 2)
+        size_ = min(11.0, 11 * width / font(11).getlength(words))
+        write(x, below, words, size_, _MARK if repeat else _SOFT, ha="center", va="top")
+    if several:
+        for row in range(rows):
+            for j in range(len(labels)):
+                middle = above + row * step + (j + 1) * (height + 2) + height / 2
+                write(_MARGIN - 2, middle, "ABCDEFGHIJ"[j % 10], 13, _line(j), weight="bold")
+
+    strip_top = above + mosaic.shape[0] + 24
+    _evidence(axes(margin + 34, strip_top, across * 0.62 - 34, 42), e, labels, scope)
+    write(margin, above + mosaic.shape[0] + 6, "evidence in each frame (map summed over space)", 11, _SOFT,
+          va="top")  # fmt: skip
+    left = margin + across * 0.62 + 30
+    bar = axes(left, strip_top + 6, page - _MARGIN - left - 4, 12)
+    bar.imshow(palette(cmap)[None], aspect="auto", extent=(0, 1, 0, 1))
+    bar.set_yticks([])
+    bar.set_xticks([0, 0.5, 1])
+    bar.tick_params(labelsize=7, colors=_SOFT, length=2, pad=2)
+    for spine in bar.spines.values():
+        spine.set_visible(False)
+    for i, line in enumerate(wrap(scope_words(scope), page - _MARGIN - left, 11)):
+        write(left, strip_top + 36 + i * 14, line, 11, _SOFT, va="top")
+    return figure
+
+
+def _title(
+    e: Explanation, labels: list[Label], width: float
+) -> list[tuple[str, str, str, float]]:
+    """(text, colour, weight, size in pixels) of every line, wrapped to the width."""
+    lines: list[tuple[str, str, str, float]] = []
+    if e.untrained:
+        lines.append((UNTRAINED, _ALARM, "bold", 15))
+    for i, chosen in enumerate(labels):
+        empty = bool(e.empty[e.row(chosen)])
+        letter = f"{'ABCDEFGHIJ'[i % 10]}  " if len(labels) > 1 else ""
+        words = "No positive evidence for" if empty else "Evidence for"
+        name = f"{letter}{words} “{class_name(e, chosen)}” ({percent(probability(e, chosen))})"
+        lines.append((name, _line(i) if letter else _INK, "bold", 17))
+    best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
+    if e.true_label:
+        lines.append((f"true label: {e.true_label}", _INK, "normal", 13))
+    lines.append((f"top 2: {best}", _INK, "normal", 13))
+    about = " · ".join(s for s in (e.model, e.method, e.clip.note, e.remark) if s)
+    if about:
+        lines.append((about, _SOFT, "normal", 12))
+    return [
+        (line, colour, weight, size)
+        for text, colour, weight, size in lines
+        for line in wrap(text, width, round(size), weight == "bold")
+    ]
+
+
+def _line(i: int) -> str:
+    return _LINES[i % len(_LINES)]
+
+
+def _evidence(ax: Axes, e: Explanation, labels: list[Label], scope: str) -> None:
+    """The evidence of each class over the frames, as bars for one class and lines for several."""
+    frames = np.arange(len(e.clip.times))
+    curves = [e.evidence(chosen) for chosen in labels]
+    if len(labels) == 1:
+        colours = [_MARK if repeat else "#3f3f46" for repeat in e.clip.repeated]
+        if len(frames) <= 64:
+            ax.vlines(frames, 0, curves[0], colors=colours, linewidth=min(14, 300 / len(frames)))
+        else:
+            ax.fill_between(frames, curves[0], color="#3f3f46", linewidth=0)
+    else:
+        for i, curve in enumerate(curves):
+            ax.plot(frames, curve, color=_line(i), linewidth=1.6)
+    if scope == "classes":
+        most = max(float(e.evidence(int(k)).max()) for k in e.classes)
+    else:
+        most = max(float(curve.max()) for curve in curves)
+    ax.set_ylim(0, most * 1.08 if most > 0 else 1)
+    ax.set_xlim(-0.7, len(frames) - 0.3)
+    marks = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), 4)).round().astype(int))
+    ax.set_xticks(marks, [f"{e.clip.times[t]:.2f} s" for t in marks])
+    ax.set_yticks([0, most] if most > 0 else [0], ["0", f"{most:.3g}"] if most > 0 else ["0"])
+    ax.tick_params(labelsize=7, colors=_SOFT, length=2, pad=2)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color("#c8c8d0")
+
+
+def thumbnail(height: int, width: int) -> tuple[int, int]:
+    """Eight landscape frames in a row of a page that fits a README; portrait ones a little higher."""
+    scale = min(160 / width, 170 / height)
+    return max(2, round(height * scale)), max(2, round(width * scale))
