@@ -44,6 +44,7 @@ SMALLEST_SIDE = 8
 # Containers round timestamps to a millisecond: a frame half a millisecond "late" is on time.
 TOLERANCE = 1e-3
 UNNAMED = 2  # "unspecified" among FFmpeg's colour matrices
+DRAWN_TEXT = ("ansi", "bintext", "idf", "xbin")  # FFmpeg would type out any .txt as a film
 HDR = (16, 18)  # the transfer curves PQ and HLG
 
 
@@ -157,17 +158,22 @@ def _window_starts(end: float, length: float, overlap: float) -> list[float]:
 def _open(path: Path) -> InputContainer:
     """Opens a file for demuxing, or says in one line why not."""
     try:
-        if not path.is_file() and path.exists():
-            raise BadInput(f"{path}: not a file; give a video, a gif or a folder of images")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise BadInput(f"{path}: the file is empty (0 bytes); copy or download it again")
+        # A pipe or a device would be waited for, or read for ever.
+        readable = path.is_file() or not path.exists()
+        begins = b""
+        if readable:
+            with path.open("rb") as file:
+                begins = file.read(1)
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file or folder; check the path") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror or error}); check its permissions"
+            f"{path}: cannot be read ({_reason(error)}); check its name and permissions"
         ) from error
+    if not readable:
+        raise BadInput(f"{path}: not a file; give a video, a gif or a folder of images")
+    if not begins:
+        raise BadInput(f"{path}: the file is empty (0 bytes); copy or download it again")
     try:
         # "file:" because a name may hold a colon; the whitelist because a playlist may hold a URL.
         return av.open(
@@ -181,13 +187,16 @@ def _open(path: Path) -> InputContainer:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _video_streams(container: InputContainer) -> list[VideoStream]:
-    """The video streams that move: cover pictures of music files are not among them."""
+    """The video streams, without the cover of a piece of music or a text drawn as a picture."""
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    return [s for s in container.streams.video if not s.disposition & pictures]
+    streams = [s for s in container.streams.video if not s.disposition & pictures]
+    # A stream of an unknown codec has no context, whatever the type says.
+    contexts = [(stream, stream.codec_context) for stream in streams]
+    return [s for s, context in contexts if context and context.name not in DRAWN_TEXT]
 
 
 class _Video:
@@ -209,12 +218,17 @@ class _Video:
         with _open(path) as container:
             streams = _video_streams(container)
             if not streams:
-                raise BadInput(f"{path}: no video in it, only sound or text; give a video")
+                raise BadInput(
+                    f"{path}: no video in it that FFmpeg can decode, only sound, text or an "
+                    "unknown codec; give a video"
+                )
             self._stream = streams[0].index
             aspect = float(streams[0].sample_aspect_ratio or 1)  # width of a pixel / its height
             self._stretch = aspect if 0.1 < aspect < 10 else 1.0
             if len(streams) > 1:
                 self.note = f"the first of {len(streams)} video streams"
+            if streams[0].codec_context.color_trc in HDR:
+                self._add_note("HDR colours are shown without tone mapping, so paler than they are")
             self._scan(container, streams[0], source_fps)
 
     def _scan(
@@ -393,7 +407,7 @@ class _Video:
             *self._size,
             "rgba" if alpha else "rgb24",
             src_colorspace=None if named else unnamed,
-            interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND,
+            interpolation=Interpolation.AREA,
         ).to_ndarray()  # (H, W, 3 or 4)
         return _upright(_on_white(picture) if alpha else picture, frame)
 
@@ -407,8 +421,6 @@ class _Video:
         size = _shrunk(width, height, self._max_side)
         if size != (width, height):
             self._add_note(f"{width}×{height} scaled to {size[0]}×{size[1]}")
-        if frame.color_trc in HDR:
-            self._add_note("HDR colours are shown without tone mapping, so paler than they are")
         return size
 
 

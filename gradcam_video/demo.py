@@ -435,16 +435,16 @@ class DemoNet2d(nn.Module):
         super().__init__()
         self.stem = _block(3, 16, kernel=5, stride=4)
         self.stage1 = _block(16, 32, kernel=3, stride=2)
-        self.stage2 = _block(32, 48, kernel=3, stride=1)
-        self.stage3 = _block(48, 64, kernel=3, stride=1)
+        self.stage2 = _block(32, 32, kernel=3, stride=1)
+        self.stage3 = _block(32, 48, kernel=3, stride=1)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(64, classes)
+        self.head = nn.Linear(48, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 16, H/4, W/4)
         x = self.stage1(x)  # (N, 32, H/8, W/8)
-        x = self.stage2(x)  # (N, 48, H/8, W/8)
-        x = self.stage3(x)  # (N, 64, H/8, W/8): the maps of Grad-CAM are made of these
+        x = self.stage2(x)  # (N, 32, H/8, W/8)
+        x = self.stage3(x)  # (N, 48, H/8, W/8): the maps of Grad-CAM are made of these
         return self.head(torch.flatten(self.pool(x), 1))
 
 
@@ -459,7 +459,7 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential
 def network() -> nn.Module:
     """The demonstration network, untrained: `DemoNet2d` inflated over time.
 
-    Input `(N, 3, T, H, W)`; last map `(N, 64, T, H/8, W/8)`; logits `(N, 7)` in the order of
+    Input `(N, 3, T, H, W)`; last map `(N, 48, T, H/8, W/8)`; logits `(N, 7)` in the order of
     `NAMES`. Time is padded by repeating the first and last frame: zeros there would look like a
     flash at both ends of the clip.
     """

@@ -1,9 +1,9 @@
 """A 2D network that knows pictures becomes a 3D network that knows short videos.
 
-Every 2D filter is stretched over time (I3D, Carreira & Zisserman 2017, arXiv 1705.07750, section 2),
-and so is everything else in the network that counts on two spatial axes: pooling, normalisation,
-and the operations written into `forward` itself, such as `x.mean([2, 3])`. The names of the
-modules and of the weights stay those of the 2D network.
+Every 2D filter is stretched over time (I3D, Carreira & Zisserman 2017, arXiv 1705.07750,
+section 2), and so is everything else in the network that counts on two spatial axes: pooling,
+normalisation, and the operations written into `forward` itself, such as `x.mean([2, 3])`. The
+names of the modules and of the weights stay those of the 2D network.
 
 How it works, in the order of this file:
 
@@ -24,7 +24,7 @@ import inspect
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +110,8 @@ def inflate(
     layer anew. `still_video_error` measures by how much.
 
     Forward and backward hooks are not copied. Mode, `requires_grad`, data types, devices and
-    shared modules are. Transposed convolutions get a temporal kernel of 1.
+    shared modules are. Two kinds of convolution get a temporal kernel of 1: those that only ever
+    see one frame, because they come after a global pool (squeeze-excite), and transposed ones.
 
     Args:
         net: A 2D network of ordinary modules, for instance any name in `INFLATABLE`.
@@ -138,22 +139,22 @@ def inflate(
     ):
         if value not in choices:
             raise BadInput(f"{name}={value!r}: choose one of {', '.join(choices)}")
-    _refuse_hidden_weights(net)
-
-    net3d = _copy_without_weights(net)
-    kernels: dict[int, int] = {}  # id of a 2D filter -> its length in time
+    _refuse_at_first_sight(net)
 
     def replace(module: nn.Module) -> nn.Module:
-        if _plain(module) is nn.Conv2d:
-            k = 1 if which == "spatial" and module.kernel_size == (1, 1) else temporal_kernel
-            kernels[id(module.weight)] = k
-            return _conv3d(module, k, padding)
+        if isinstance(module, nn.Conv2d) and _plain(module) is nn.Conv2d:
+            pointwise = which == "spatial" and module.kernel_size == (1, 1)
+            return _conv3d(module, 1 if pointwise else temporal_kernel, padding)
         convert = _SISTERS.get(_plain(module))
         return module if convert is None else _adopt(convert(module), module)
 
-    net3d = _replace_leaves(net3d, replace)
-    filters = _fill_weights(net3d, kernels, weights)
-    _Walk(net3d, filters).rewrite()
+    net3d = _replace_leaves(_copy_without_weights(net), replace)
+    walk = _Walk(net3d)
+    walk.rewrite()
+    for conv in walk.see_one_frame():
+        conv.kernel_size = (1, conv.kernel_size[1], conv.kernel_size[2])
+        conv.padding = (0, int(conv.padding[1]), int(conv.padding[2]))
+    _fill_weights(net3d, weights)
     return net3d
 
 
@@ -174,20 +175,22 @@ def inflate_filter(weight: Tensor, temporal_kernel: int, weights: str) -> Tensor
 class TimePaddedConv3d(nn.Conv3d):
     """A 3D convolution that pads time in one way and space in another.
 
-    `padding` is `(t, h, w)` as in `nn.Conv3d`; `padding_mode` is for space, `time_padding` for time.
+    `padding` is `(t, h, w)` as in `nn.Conv3d`; `padding_mode` is about space only.
 
     Args:
         time_padding: "zeros" or "replicate".
         space: Padding in space as `F.pad` wants it: left, right, top, bottom.
     """
 
-    def __init__(self, *args: Any, time_padding: str, space: tuple[int, ...], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, time_padding: str, space: tuple[int, ...], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.time_padding = time_padding
         self.space = space
 
     def forward(self, input: Tensor) -> Tensor:
-        t = self.padding[0]
+        t = int(self.padding[0])
         x = _pad(input, (0, 0, 0, 0, t, t), self.time_padding)  # (N, C, t + T + t, H, W)
         x = _pad(x, (*self.space, 0, 0), self.padding_mode)
         return F.conv3d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
@@ -203,16 +206,16 @@ def _pad(x: Tensor, amounts: tuple[int, ...], mode: str) -> Tensor:
 def _conv3d(conv: nn.Conv2d, k: int, time_padding: str) -> nn.Conv3d:
     """The 3D sister of a 2D convolution; its filters are filled in later."""
     space = _space_padding(conv)  # left, right, top, bottom
-    options: dict[str, Any] = dict(
-        kernel_size=(k, *conv.kernel_size),
-        stride=(1, *conv.stride),
-        padding=(k // 2, space[2], space[0]),
-        dilation=(1, *conv.dilation),
-        groups=conv.groups,
-        bias=conv.bias is not None,
-        padding_mode=conv.padding_mode,
-        device="meta",
-    )
+    options: dict[str, Any] = {
+        "kernel_size": (k, *conv.kernel_size),
+        "stride": (1, *conv.stride),
+        "padding": (k // 2, space[2], space[0]),
+        "dilation": (1, *conv.dilation),
+        "groups": conv.groups,
+        "bias": conv.bias is not None,
+        "padding_mode": conv.padding_mode,
+        "device": "meta",
+    }
     channels = conv.in_channels, conv.out_channels
     # nn.Conv3d has one way of padding for all axes, and the same amount on both sides.
     symmetric = space[0] == space[1] and space[2] == space[3]
@@ -255,7 +258,9 @@ def _pool_size(size: Any) -> tuple[Any, Any, Any]:
 
 def _norm(cls: Callable[..., nn.Module]) -> Callable[[Any], nn.Module]:
     def convert(m: Any) -> nn.Module:
-        return cls(m.num_features, m.eps, m.momentum, m.affine, m.track_running_stats, device="meta")
+        return cls(
+            m.num_features, m.eps, m.momentum, m.affine, m.track_running_stats, device="meta"
+        )
 
     return convert
 
@@ -299,26 +304,27 @@ _SISTERS: dict[Any, Callable[[Any], nn.Module]] = {
 }
 
 
-def _plain(module: nn.Module) -> type[nn.Module] | None:
+def _plain(module: nn.Module) -> Any:
     """The PyTorch class whose `forward` this module runs; None when it has one of its own."""
-    for cls in type(module).__mro__:
-        if cls.__module__.startswith("torch.nn.") and cls is not nn.Module:
-            hook = "_conv_forward"  # the second place where a convolution may be changed
-            same = getattr(type(module), hook, None) is getattr(cls, hook, None)
-            return cls if type(module).forward is cls.forward and same else None
-    return None
+    kind: Any = type(module)
+    cls: Any = next(c for c in kind.__mro__ if c.__module__.startswith("torch.nn."))
+    if cls is nn.Module or kind.forward is not cls.forward:
+        return None
+    hook = "_conv_forward"  # the second place where a convolution may be changed
+    return cls if getattr(kind, hook, None) is getattr(cls, hook, None) else None
 
 
-def _refuse_hidden_weights(net: nn.Module) -> None:
+def _refuse_at_first_sight(net: nn.Module) -> None:
     for name, module in net.named_modules():
+        weight = getattr(module, "weight", None)
+        own = module._parameters.keys() | module._buffers.keys()
         if isinstance(module, torch.jit.ScriptModule):
             raise CannotInflate(name, module, "it is compiled; give the Python network")
-        if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():
+        if isinstance(module, _PICTURE_ONLY):
+            raise CannotInflate(name, module, "it is 3D already")
+        if isinstance(weight, nn.UninitializedParameter):
             raise CannotInflate(name, module, "its shape is not known yet; run the network once")
-        computed = isinstance(getattr(module, "weight", None), Tensor) and "weight" not in (
-            module._parameters.keys() | module._buffers.keys()
-        )
-        if computed:
+        if isinstance(weight, Tensor) and "weight" not in own:
             why = "its weight is computed (weight norm, parametrization); remove that first"
             raise CannotInflate(name, module, why)
 
@@ -348,30 +354,25 @@ def _replace_leaves(net: nn.Module, replace: Callable[[nn.Module], nn.Module]) -
     return done[id(net)]
 
 
-def _fill_weights(net3d: nn.Module, kernels: dict[int, int], weights: str) -> set[int]:
-    """Give the new network tensors of its own; returns the ids of the stretched filters."""
-    fresh: dict[int, Tensor] = {}  # tied weights stay tied
-    old: list[Tensor] = []  # kept alive, as above
-    filters = set()
+def _fill_weights(net3d: nn.Module, weights: str) -> None:
+    """Give the new network tensors of its own, the filters stretched."""
+    fresh: dict[int, Any] = {}  # tied weights stay tied
+    old = [*net3d.parameters(), *net3d.buffers()]  # alive, so that no id is given out twice
     for module in net3d.modules():
-        transposed = isinstance(module, nn.ConvTranspose3d)
+        filters = isinstance(module, (nn.Conv3d, nn.ConvTranspose3d))
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
                 if tensor is None:
                     continue
                 if id(tensor) not in fresh:
-                    old.append(tensor)
                     value = tensor.detach().clone()
-                    k = 1 if transposed and name == "weight" else kernels.get(id(tensor), 0)
-                    if k:
-                        value = inflate_filter(tensor.detach(), k, weights)
+                    if filters and name == "weight":
+                        value = inflate_filter(tensor.detach(), module.kernel_size[0], weights)
                     if isinstance(tensor, nn.Parameter):
                         value = nn.Parameter(value, tensor.requires_grad)
                     fresh[id(tensor)] = value
-                    if k:
-                        filters.add(id(value))
                 tensors[name] = fresh[id(tensor)]
-    return filters
+    del old
 
 
 # ------------------------------------------------------------------------------------------------
@@ -452,12 +453,16 @@ class _Tracer(fx.Tracer):
 
 
 _PICTURE = Axes(("N", "C", "H", "W"))
-_NOT_AXES = (nn.MultiheadAttention, nn.Softmax, nn.Softmin, nn.LogSoftmax, nn.Softmax2d, nn.GLU)
-_KEEP_SHAPE = {
-    *(cls for cls in vars(nn.modules.activation).values() if isinstance(cls, type)),
-    *(nn.Identity, nn.Dropout, nn.AlphaDropout, nn.GroupNorm, nn.SyncBatchNorm),
-    *(nn.LocalResponseNorm, nn.BatchNorm1d),
-} - {nn.Module, Tensor, nn.Parameter, *_NOT_AXES}
+_HAVE_AN_AXIS = (nn.MultiheadAttention, nn.Softmax, nn.Softmin, nn.LogSoftmax, nn.Softmax2d, nn.GLU)
+_ACTIVATIONS = {
+    cls
+    for cls in vars(nn).values()
+    if getattr(cls, "__module__", "") == "torch.nn.modules.activation"
+} - {*_HAVE_AN_AXIS, nn.PReLU}
+_ANY_SHAPE = {*_ACTIVATIONS, nn.Identity, nn.Dropout, nn.AlphaDropout}
+_CHANNELS_SECOND = {  # any shape with the channels on axis 1
+    *(nn.PReLU, nn.GroupNorm, nn.SyncBatchNorm, nn.LocalResponseNorm, nn.BatchNorm1d)
+}
 _LAST_AXIS = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
 _PICTURE_ONLY = (  # the 3D sisters
     *(nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.InstanceNorm3d, nn.Dropout3d),
@@ -469,13 +474,14 @@ class _Walk:
     """Follows the data through the copied network and rewrites each `forward` that must change.
 
     Args:
-        net: The network, its modules replaced already.
-        filters: Ids of the stretched filters, which no `forward` may use by itself.
+        net: The network, its modules replaced already, its filters still those of the 2D network.
     """
 
-    def __init__(self, net: nn.Module, filters: set[int]) -> None:
+    def __init__(self, net: nn.Module) -> None:
         self.net = net
-        self.filters = filters
+        convs = [m for m in net.modules() if isinstance(m, (nn.Conv3d, nn.ConvTranspose3d))]
+        self.filters = {id(conv.weight) for conv in convs}  # no forward may use one by itself
+        self.frames: dict[nn.Conv3d, set[str]] = {}  # what a convolution was seen to get
         self.names = {id(module): name for name, module in net.named_modules()}
         self.graphs: dict[nn.Module, dict[bool, fx.Graph]] = {}  # module -> training? -> forward
         self.changed: set[nn.Module] = set()
@@ -497,7 +503,11 @@ class _Walk:
         """The axes of what a module returns, from the axes of what it is given."""
         cls = nn.Conv3d if isinstance(module, TimePaddedConv3d) else _plain(module)
         x = args[0] if args else next(iter(kwargs.values()), None)
-        if cls in _KEEP_SHAPE:
+        if cls in _ANY_SHAPE:
+            return x
+        if cls in _CHANNELS_SECOND:
+            if isinstance(x, Axes) and x.time is not None and x.time < 2:
+                raise self.fail(module, "axis 1 of its input is not that of the channels")
             return x
         if cls in _LAST_AXIS:
             shape = getattr(module, "normalized_shape", (1,))
@@ -513,11 +523,18 @@ class _Walk:
         if cls in _PICTURE_ONLY:
             if not isinstance(x, Axes) or x.names[2:] != _SPATIAL:
                 raise self.fail(module, "its input is not (N, channels, height, width)")
+            if isinstance(module, nn.Conv3d):
+                self.frames.setdefault(module, set()).add("one" if x.pooled else "many")
             if isinstance(module, (nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d)):
                 pooled = x.pooled or _first(module.output_size) == 1
                 return Axes(x.names, pooled)
             return x
         return self.follow(module, args, kwargs)
+
+    def see_one_frame(self) -> list[nn.Conv3d]:
+        """The convolutions that never get more than one frame."""
+        many = {id(conv.weight) for conv, seen in self.frames.items() if "many" in seen}
+        return [conv for conv in self.frames if id(conv.weight) not in many]
 
     def follow(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Trace a module's own forward, rewrite it where needed, return the axes it returns."""
@@ -536,9 +553,8 @@ class _Walk:
         result = _Forward(self, module, graph).run(list(bound.arguments.values()))
         after = str(graph)
         known = self.graphs.setdefault(module, {})
-        if module.training in known:
-            if str(known[module.training]) != after:
-                raise self.fail(module, "it is called twice, on tensors of different kinds")
+        if module.training in known and str(known[module.training]) != after:
+            raise self.fail(module, "it is called twice, on tensors of different kinds")
         known[module.training] = graph
         if after != before:
             self.changed.add(module)
@@ -660,6 +676,9 @@ class _Forward:
         else:
             node.update_kwarg(key, value)
 
+    def source(self, node: fx.Node) -> fx.Node:
+        return cast(fx.Node, node.args[0])
+
     def several(self, node: fx.Node, key: str) -> tuple[Any, ...]:
         """The arguments of `x.view(a, b)` as of `x.view((a, b))` and `f(x, key=(a, b))`."""
         rest = node.args[1:] if len(node.args) > 1 else (node.kwargs[key],)
@@ -699,6 +718,9 @@ class _Forward:
                 wider = self.insert(node, "unsqueeze", operand, len(a.names) - tail)
                 node.replace_input_with(operand, wider)
         largest = max(timed, key=lambda a: len(a.names))
+        channels_second = _op_name(node) in ("batch_norm", "group_norm", "prelu")
+        if channels_second and largest.time is not None and largest.time < 2:
+            raise self.fail(node, "on something whose axis 1 is not that of the channels")
         return Axes(largest.names, pooled=all(a.pooled for a in timed))
 
     # --- one axis or several, by number ---
@@ -764,18 +786,15 @@ class _Forward:
         numbers = number if isinstance(number, (tuple, list)) else (number,)
         gone = set(_SPATIAL) if number is None else {x.names[i] for i in numbers}
         left = tuple(name for name in x.names if name not in gone)
-        if len(left) == len(x.names) or not gone & set(_SPATIAL):
-            return Axes(left, x.pooled) if number is None else self.squeezed(node, x, gone, left)
-        x = self.collapse(node, x)
-        if number is None:
-            return Axes(left, x.pooled)
-        if not set(left) & set(_SPATIAL):
-            gone |= {"T"}
-        return self.squeezed(node, x, gone, left)
-
-    def squeezed(self, node: fx.Node, x: Axes, gone: set[str], left: tuple[str, ...]) -> Axes:
-        numbers = tuple(i for i, name in enumerate(x.names3d) if name in gone)
-        self.set(node, 1, "dim", numbers[0] if len(numbers) == 1 else numbers)
+        if x.time is not None and gone & set(_SPATIAL):
+            if not x.pooled and set(left) & set(_SPATIAL):
+                raise self.fail(node, "on one of height and width before the pooling")
+            # Time goes along; what is left of height and width has one cell and counts no more.
+            x, gone = self.collapse(node, x), gone | {"T"}
+            left = tuple(f"{node.name}.{n}" if n in _SPATIAL else n for n in left)
+        if number is not None:
+            numbers = tuple(i for i, name in enumerate(x.names3d) if name in gone)
+            self.set(node, 1, "dim", numbers[0] if len(numbers) == 1 else numbers)
         return Axes(left, x.pooled)
 
     def op_unsqueeze(self, node: fx.Node, x: Axes) -> Axes:
@@ -841,7 +860,7 @@ class _Forward:
             index3d[at_time] = 0
         elif tuple(names) != y.names3d:
             raise self.fail(node, "with an index that parts time from height and width")
-        if y.time is None or len(given) > x.time or any(item is ... for item in given):
+        if y.time is None or len(given) > (x.time or 0) or any(item is ... for item in given):
             node.update_arg(1, tuple(index3d))
         return y
 
@@ -850,21 +869,21 @@ class _Forward:
     def op_size(self, node: fx.Node, x: Axes) -> Sizes | Size:
         number = self.get(node, 1, "dim")
         if number is None:
-            return Sizes(x.names, node.args[0], x)
+            return Sizes(x.names, self.source(node), x)
         self.set(node, 1, "dim", x.axis(number))
-        return Size(x.names[number], node.args[0], x)
+        return Size(x.names[number], self.source(node), x)
 
     def op_getattr(self, node: fx.Node, x: Axes) -> Sizes | None:
         if node.args[1] in ("T", "mT", "H", "data"):
             raise self.fail(node, f"for .{node.args[1]}, which has no 3D form here")
-        return Sizes(x.names, node.args[0], x) if node.args[1] == "shape" else None
+        return Sizes(x.names, self.source(node), x) if node.args[1] == "shape" else None
 
     def op_dim(self, node: fx.Node, x: Axes) -> None:
         return None
 
     def piece(self, node: fx.Node, x: Sizes | Pieces) -> Any:
         """`x.shape[2]`, `x.shape[2:]`, or one of the tensors that `chunk` made."""
-        item = node.args[1]
+        item: Any = node.args[1]
         if isinstance(x, Pieces):
             return x.axes if isinstance(item, int) else x
         whole = Axes(x.names)
@@ -879,7 +898,7 @@ class _Forward:
             node.update_arg(1, slice(places.start, places.stop + 1))
         elif whole.time is not None and names and places.start > whole.time:
             node.update_arg(1, slice(places.start + 1, places.stop + 1, places.step))
-        elif item.start is not None and item.start < 0 or (item.stop or 0) < 0:
+        elif min(item.start or 0, item.stop or 0) < 0:
             node.update_arg(1, slice(places.start, places.stop, places.step))
         return Sizes(names, x.x, x.axes)
 
@@ -1003,12 +1022,13 @@ class _Forward:
 
     def op_pad(self, node: fx.Node, x: Axes) -> Axes:
         amounts = self.get(node, 1, "pad")
-        if not isinstance(amounts, (tuple, list)) or len(amounts) > 4:
-            raise self.fail(node, "in more than height and width")
-        if x.time is not None:
-            self.picture(node, x)
-            if self.get(node, 2, "mode", "constant") != "constant":
-                self.set(node, 1, "pad", (*amounts, 0, 0))
+        if x.time is None:
+            return x
+        self.picture(node, x)
+        if not isinstance(amounts, (tuple, list)):
+            raise self.fail(node, "with amounts that depend on the input")
+        if len(amounts) > 4 or self.get(node, 2, "mode", "constant") != "constant":
+            self.set(node, 1, "pad", (*amounts[:4], 0, 0, *amounts[4:]))
         return x
 
     def op_dropout2d(self, node: fx.Node, x: Axes) -> Axes:
@@ -1046,18 +1066,23 @@ def _op_name(node: fx.Node) -> str:
     return f"{getattr(node.target, '__module__', '?')}.{name}"
 
 
-_SCALAR = frozenset(
-    "add sub mul floordiv truediv mod neg pow eq ne lt le gt ge and_ or_ not_ is_ is_not"
-    " int float bool min max round getattr".split()
-)
-_ELEMENTWISE = frozenset(
-    "add sub mul div truediv neg pos pow sqrt rsqrt reciprocal square exp log abs clamp clamp_min"
-    " clamp_max clip maximum minimum where lerp erf sigmoid tanh relu relu6 leaky_relu elu selu celu"
-    " gelu silu mish softplus softsign hardtanh hardswish hardsigmoid hardshrink logsigmoid"
-    " threshold dropout alpha_dropout stochastic_depth batch_norm group_norm contiguous clone detach"
-    " to type type_as float half double bfloat16 cpu cuda expand_as iadd isub imul itruediv"
-    " add_ sub_ mul_ div_ clamp_ relu_ sigmoid_ tanh_ relu6_ copy_ eq ne lt le gt ge".split()
-)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SCALAR = _words("""
+    add sub mul floordiv truediv mod neg pow eq ne lt le gt ge and_ or_ not_ is_ is_not
+    int float bool min max round getattr
+""")
+_ELEMENTWISE = _words("""
+    add sub mul div truediv neg pos pow sqrt rsqrt reciprocal square exp log abs erf where lerp
+    clamp clamp_min clamp_max clip maximum minimum eq ne lt le gt ge
+    sigmoid logsigmoid tanh relu relu6 leaky_relu elu selu celu prelu gelu silu mish softplus
+    softsign hardtanh hardswish hardsigmoid hardshrink threshold
+    dropout alpha_dropout stochastic_depth batch_norm group_norm
+    contiguous clone detach to type type_as float half double bfloat16 cpu cuda expand_as
+    iadd isub imul itruediv add_ sub_ mul_ div_ clamp_ relu_ relu6_ sigmoid_ tanh_ copy_
+""")
 
 
 # ------------------------------------------------------------------------------------------------
@@ -1104,8 +1129,8 @@ def still_video_error(
     Args:
         image: `(3, H, W)` or `(1, 3, H, W)`, normalised as the 2D network wants it.
         frames: Length T of the still video.
-        layer: Name of the layer to compare. None: the last one whose output is a map with more
-            than one cell, which is where Grad-CAM looks.
+        layer: Name of the layer to compare. None: the last one that gives more than one frame
+            and more than one cell, which is where Grad-CAM looks.
 
     Raises:
         BadInput: There is no such layer, or it gives no maps.
@@ -1113,9 +1138,10 @@ def still_video_error(
     picture = image.reshape(1, *image.shape[-3:])
     video = picture.unsqueeze(2).repeat(1, 1, frames, 1, 1)  # (1, 3, T, H, W)
     maps2d, logits2d = _outputs(net2d, picture)
-    if layer is None:
-        layer = next((n for n, m in reversed(maps2d.items()) if m.dim() == 4 and m[0, 0].numel() > 1), "")
     maps3d, logits3d = _outputs(net3d, video)
+    if layer is None:
+        many = (name for name, maps in reversed(maps3d.items()) if _has_frames_and_cells(maps))
+        layer = next(many, "")
     if layer not in maps2d or maps2d[layer].dim() != 4 or maps3d[layer].dim() != 5:
         raise BadInput(f"layer {layer!r} gives no feature maps: name another one")
     a2d, a3d = maps2d[layer], maps3d[layer]  # (1, C, h, w), (1, C, T', h, w)
@@ -1123,6 +1149,10 @@ def still_video_error(
     scale = a2d.abs().max().clamp_min(torch.finfo(a2d.dtype).tiny)
     error = float((logits3d - logits2d).abs().max())
     return StillVideoError(layer, difference / scale, error, float(logits2d.abs().max()))
+
+
+def _has_frames_and_cells(maps: Tensor) -> bool:
+    return maps.dim() == 5 and maps.shape[2] > 1 and maps[0, 0, 0].numel() > 1
 
 
 def _outputs(net: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:

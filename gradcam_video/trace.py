@@ -190,7 +190,8 @@ def trace(net: nn.Module, shape: Sequence[int]) -> Trace:
     """Run the trial forward of a network in evaluation mode.
 
     Args:
-        net: any module that maps (N, 3, T, H, W) to logits (N, K). It is left as it was.
+        net: any module that maps (N, 3, T, H, W) to logits (N, K). It is left as it was; forward
+            hooks of yours see the trial as they see any forward, only without values.
         shape: of the input, (3, T, H, W).
 
     Returns:

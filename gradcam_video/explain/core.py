@@ -100,8 +100,6 @@ def _by_weights(weight: Tensor, activations: Tensor) -> Tensor:
 
 def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step: bool) -> Tensor:
     """Grad-CAM through any head: (N, K), (N, C, T', h, w) -> (N, k, T', h, w)."""
-    if not logits.requires_grad:
-        raise BadInput("the logits do not depend on the CAM layer: name another with cam_layer=")
     over = (-2, -1) if per_step else (-3, -2, -1)
     several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
     signed = []
@@ -120,13 +118,19 @@ def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step:
 
 def _vjp(logits: Tensor, activations: Tensor, ask: Tensor) -> Tensor:
     """Vector-Jacobian products for a stack of vectors, batched where autograd can."""
-    try:
-        return torch.autograd.grad(
-            logits, activations, ask, retain_graph=True, is_grads_batched=True
-        )[0]
-    except RuntimeError:  # some backward formulas cannot be batched (vmap): one by one then
-        rows = [torch.autograd.grad(logits, activations, v, retain_graph=True)[0] for v in ask]
-        return torch.stack(rows)
+    options: dict[str, Any] = {"retain_graph": True, "allow_unused": True}
+    gradients: Tensor | None = None
+    if logits.requires_grad:
+        try:
+            (gradients,) = torch.autograd.grad(
+                logits, activations, ask, is_grads_batched=True, **options
+            )
+        except RuntimeError:  # some backward formulas cannot be batched (vmap): one by one then
+            rows = [torch.autograd.grad(logits, activations, v, **options)[0] for v in ask]
+            gradients = torch.stack(rows)
+    if gradients is None:
+        raise BadInput("the logits do not depend on the CAM layer: name another with cam_layer=")
+    return gradients
 
 
 class _Catch:

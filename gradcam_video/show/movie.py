@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,8 +33,11 @@ _GAP = 4
 
 def as_labels(label: Label | Sequence[Label]) -> list[Label]:
     """One label or several, always as a list; an empty one means the top class."""
-    several = isinstance(label, (list, tuple, np.ndarray))
-    return list(label) or [None] if several else [label]  # type: ignore[arg-type]
+    if label is None or isinstance(label, (str, int)):
+        return [label]
+    if isinstance(label, np.integer):  # a row of e.classes
+        return [int(label)]
+    return list(label) or [None]
 
 
 def side_by_side(
@@ -92,7 +96,9 @@ class Page:
             headings.append(self._heading(words, class_name(e, chosen)))
         titles = np.full((max(h.shape[0] for h in headings), total, 3), BACK, np.uint8)
         caption = self._caption(total)
-        self.moment_height = block([(_longest(e), TEXT, False)], total, self.size, BACK).shape[0] - 6
+        self.moment_height = (
+            block([(_longest(e), TEXT, False)], total, self.size, BACK).shape[0] - 6
+        )
 
         top = (head.shape[0] if e.untrained else 0) + titles.shape[0]
         below = top + self.height + 2
@@ -105,7 +111,9 @@ class Page:
         if e.untrained:
             self.base[: head.shape[0]] = head
         self.base[top - titles.shape[0] : top] = titles
-        self.base[bottom + self.moment_height : bottom + self.moment_height + len(caption)] = caption
+        self.base[bottom + self.moment_height : bottom + self.moment_height + len(caption)] = (
+            caption
+        )
         self.top, self.below, self.bottom = top, below, bottom
         inset = (self.column - self.width) // 2
         self.lefts = [inset + i * (self.column + _GAP) for i in range(1 + len(labels))]
@@ -135,9 +143,7 @@ class Page:
     def overlays(self, t: int, frame: np.ndarray, look: dict) -> list[np.ndarray]:
         """The heat map of each class on a frame at the size of a panel."""
         return [
-            overlay(
-                frame, self.e.upsampled_frame(t, chosen, self.scope), seen=self.seen, **look
-            )
+            overlay(frame, self.e.upsampled_frame(t, chosen, self.scope), seen=self.seen, **look)
             for chosen in self.labels
         ]
 
@@ -186,7 +192,7 @@ def _longest(e: Explanation) -> str:
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def written_whole(path: str | Path) -> Generator[Path]:
     """Give a temporary name beside `path`; move it there if all went well, else leave nothing.
 
     Raises:
@@ -194,15 +200,17 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
         os.close(handle)
     except OSError as error:
         raise cannot_write(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp made it private
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
+        temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -253,7 +261,7 @@ def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float) -> Pat
             # moviepy 2 asks for yuva420p, which x264 has not; -vf is obeyed before that
             ffmpeg_params=["-crf", "20", "-vf", "format=yuv420p", "-movflags", "+faststart"],
         )
-        process = writer.proc
+        process: Any = writer.proc
         try:
             for frame in chain([first], frames):
                 writer.write_frame(_even(frame, height, width))

@@ -30,7 +30,7 @@ def palette(cmap: str = "inferno") -> np.ndarray:
         chosen = matplotlib.colormaps[cmap]
     except KeyError:
         raise BadInput(
-            f"unknown colour map {cmap!r}: use inferno, viridis, jet or another name of matplotlib's"
+            f"unknown colour map {cmap!r}: use inferno, viridis, jet or another of matplotlib's"
         ) from None
     colours = chosen(np.arange(256), bytes=True)[:, :3]
     colours.setflags(write=False)  # it is cached: nobody may paint on it
@@ -88,15 +88,23 @@ def overlay(
         share = Image.new("L", value.size, round(255 * opacity))
         base = picture
     else:
-        rising = 1 - (1 - np.arange(256) / 255) ** 2
-        share = value.point([round(255 * opacity * a) for a in rising])
+        share = value.point(_shares(opacity))
         base = Image.blend(picture, picture.convert("L").convert("RGB"), GREY)
     value.putpalette(palette(cmap).tobytes())
     out = Image.composite(value.convert("RGB"), base, share)
     if seen is not None and not seen.all():
-        dark = picture.point([round(UNSEEN * level) for level in range(256)] * 3)
+        dark = picture.point(_DARK)
         out = Image.composite(out, dark, Image.fromarray(np.asarray(seen, np.uint8) * 255))
     return np.asarray(out)
+
+
+_DARK = tuple(round(UNSEEN * level) for level in range(256)) * 3
+
+
+@lru_cache(maxsize=16)
+def _shares(opacity: float) -> tuple[int, ...]:
+    """How much of the map's colour each of its 256 values gets, in 255ths."""
+    return tuple(round(255 * opacity * (1 - (1 - v / 255) ** 2)) for v in range(256))
 
 
 def default_blend(cmap: str) -> str:
@@ -104,8 +112,10 @@ def default_blend(cmap: str) -> str:
     return "post" if cmap.startswith("jet") else "evidence"
 
 
-def fit(height: int, width: int, low: int = 224, high: int = 480, wide: int = 640) -> tuple[int, int]:
-    """Size at which a picture is shown: at least `low` high, at most `high` high and `wide` wide."""
+def fit(
+    height: int, width: int, low: int = 224, high: int = 480, wide: int = 640
+) -> tuple[int, int]:
+    """Size at which a picture is shown: at least `low` and at most `high` high, or `wide` wide."""
     scale = min(max(1.0, low / height), high / height, wide / width)
     return max(2, round(height * scale)), max(2, round(width * scale))
 

@@ -30,7 +30,7 @@ SCOPE_TITLES = {
 
 def asset(name: str) -> str:
     """A text file that lies beside this module."""
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files("gradcam_video.show").joinpath(name).read_text(encoding="utf-8")
 
 
 def payload(
@@ -102,7 +102,11 @@ def payload(
             "box": list(map(float, view.box)),
             **{
                 name: {"cells": axis.cells, "offset": axis.offset, "stride": axis.stride}
-                for name, axis in (("time", grid.time), ("rows", grid.rows), ("columns", grid.columns))
+                for name, axis in (
+                    ("time", grid.time),
+                    ("rows", grid.rows),
+                    ("columns", grid.columns),
+                )
             },
         },
         "parts": {"maxima": 0, "maps": starts[1], "jpegs": starts[2 + len(cmaps) :]},
@@ -222,7 +226,8 @@ def page_of(meta: dict[str, Any], data: bytes) -> str:
 </style>
 </head>
 <body class="gcv-page">
-<main id="player" style="--page: {meta["width"]}px"><noscript>This player needs JavaScript.</noscript></main>
+<main id="player" style="--page: {meta["width"]}px"></main>
+<noscript>This player needs JavaScript.</noscript>
 <script type="application/json" id="meta">{words}</script>
 <script type="text/plain" id="data">{base64.b64encode(data).decode()}</script>
 <script type="module">

@@ -25,6 +25,8 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 def wrap(text: str, width: float, size: int, bold: bool = False) -> list[str]:
     """Break a text into lines that fit `width` pixels; a word too long for a line is broken too."""
     length = font(size, bold).getlength
+    if length(text) <= width:
+        return [text]
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

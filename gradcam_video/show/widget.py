@@ -1,4 +1,4 @@
-"""The player in a notebook. Apart from player.py because only this needs ipywidgets and anywidget."""
+"""The player in a notebook. A file of its own: only this needs ipywidgets and anywidget."""
 
 from __future__ import annotations
 
@@ -66,9 +66,13 @@ class Player(ipywidgets.VBox):
             min=0, max=last, value=0, interval=round(meta["interval"]), description="play"
         )
         self.frame_slider = ipywidgets.IntSlider(
-            min=0, max=last, value=0, description="frame", layout=ipywidgets.Layout(flex="1 1 auto"),
+            min=0,
+            max=last,
+            value=0,
+            description="frame",
+            layout=ipywidgets.Layout(flex="1 1 auto"),
             style=style,
-        )  # fmt: skip
+        )
         names = [f"{c['percent']}  {c['name']}" for c in meta["classes"]]
         self.class_dropdown = pick("class", names, start["choice"])
         self.opacity_slider = ipywidgets.FloatSlider(
@@ -149,7 +153,7 @@ class Player(ipywidgets.VBox):
     _ipython_display_ = None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict:
-        """The widget, and beside it a page in a frame for readers without kernel or widget state."""
+        """The widget, and beside it a page for readers without kernel or widget state."""
         meta, data = self.canvas.meta, self.canvas.data
         page = html.escape(page_of(self._now(meta), data), quote=True)
         picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
