@@ -112,7 +112,7 @@ def _load(options: argparse.Namespace) -> Any:
     from .models import load_model  # importing torch takes a second: not for --help
 
     weights = {None: "default", "none": None}.get(options.weights, options.weights)
-    model = load_model(
+    return load_model(
         options.model,
         weights,
         device=options.device,
@@ -120,9 +120,11 @@ def _load(options: argparse.Namespace) -> Any:
         padding=options.padding,
         cam_layer=options.cam_layer,
     )
+
+
+def _say_model(model: Any) -> None:
     note = f" ({model.remark})" if model.remark else " (UNTRAINED)" if model.untrained else ""
     print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)
-    return model
 
 
 # --- explain ----------------------------------------------------------------------------------
@@ -136,6 +138,8 @@ def _explain(options: argparse.Namespace) -> int:
         raise BadInput(f"unknown method {options.method!r}: use one of {', '.join(METHODS)}")
     if options.scope not in SCOPES:
         raise BadInput(f"unknown scope {options.scope!r}: use one of {', '.join(SCOPES)}")
+    if options.batch is not None and options.batch < 1:
+        raise BadInput(f"--batch {options.batch}: give 1 or more")
     out = Path(options.out)
     _make_folder(out)
     jobs, problems = _jobs(options.paths, out)
@@ -169,22 +173,23 @@ def _explain(options: argparse.Namespace) -> int:
         done = explain(
             model, [c for _, c in ready], method=options.method, autocast=options.autocast
         )
-        for (folder, _), e in zip(ready, done, strict=True):
+        for (folder, clip), e in zip(ready, done, strict=True):
             try:
                 _save(options, e.with_label(true), folder)
+                if clip.note:
+                    print(f"{clip.source}: {clip.note}", file=sys.stderr)
             except BadInput as error:
                 failed += 1
                 _complain(str(error))
+    if failed < len(jobs) + len(problems):
+        _say_model(model)
     return BAD if failed else OK
 
 
 def _read(options: argparse.Namespace, model: Any, path: Path) -> Clip:
-    clip = read_clip(
+    return read_clip(
         path, model.frames, _fps(options, model), start=options.start, source_fps=options.source_fps
     )
-    if clip.note:
-        print(f"{clip.source}: {clip.note}", file=sys.stderr)
-    return clip
 
 
 def _fps(options: argparse.Namespace, model: Any) -> float | None:
@@ -253,6 +258,8 @@ def _jobs(paths: Sequence[str], out: Path) -> tuple[list[tuple[Path, Path]], lis
     problems = []
     for given in paths:
         try:
+            if not given:
+                raise BadInput("an empty path was given: name a video or a folder")
             for path in find_clips(given):
                 # Below a searched folder the sub-folders stay, so that equal names do not meet.
                 inside = path.relative_to(given).parent if path != Path(given) else Path()

@@ -262,7 +262,8 @@ class _Video:
         pts_known = [pts for pts in shown if pts is not None]
         # avi stores no timestamps: those of a stream with B-frames are guesses, and wrong ones.
         guessed = reordered and container.format.name == "avi"
-        if len(pts_known) == len(shown) and not guessed:
+        self._counted = guessed or len(pts_known) < len(shown)
+        if not self._counted:
             # Sorted: packets come in decoding order. Unique: two at one moment show only the last.
             self._at = np.unique(np.asarray(pts_known, dtype=np.int64))
             self._keys = sorted(keys)
@@ -306,7 +307,7 @@ class _Video:
             if seek is not None:
                 container.seek(seek, stream=stream)
             for count, frame in enumerate(_frames(container, stream)):
-                place = count if not self._keys else frame.dts if frame.pts is None else frame.pts
+                place = count if self._counted else frame.dts if frame.pts is None else frame.pts
                 if place is not None:
                     yield place, frame
 

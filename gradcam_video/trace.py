@@ -9,6 +9,7 @@ looks like. Three questions are answered from the record:
   and padding on the way, in time too;
 - is everything behind that layer global average pooling and one linear layer
   (`Trace.linear_head`)? Then the maps of all classes are one matrix product (Zhou et al. 2016).
+  A network that averages a map of class scores, as SqueezeNet does, needs not even that.
 """
 
 from __future__ import annotations
@@ -56,6 +57,14 @@ class Operation:
     arguments: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class LinearHead:
+    """Mean over all cells, then a linear layer; without a weight the means are the logits."""
+
+    weight: str | None
+    bias: str | None
+
+
 @dataclass
 class Trace:
     """The record of a trial forward. Shapes include the batch of one."""
@@ -90,10 +99,11 @@ class Trace:
         return sum(call.name == layer for call in self.calls)
 
     def cam_layer(self) -> str:
-        """The last feature map with both room to point (h·w > 1) and weights behind it.
+        """The last feature map with room to point (h·w > 1) that the logits are made from.
 
-        Among the modules that return that very map, the outermost: `layer4` rather than
-        `layer4.2.relu`.
+        That is the last one with weights behind it; or, where the logits are the plain mean of a
+        map of class scores, that map. Among the modules that return the very map, the outermost:
+        `layer4` rather than `layer4.2.relu`.
 
         Raises:
             BadInput: nothing in the network gives a (N, C, T', h, w) map.
@@ -105,9 +115,10 @@ class Trace:
         for call in self.calls:
             shape = call.output.shape
             roomy = len(shape) == 5 and shape[-1] * shape[-2] > 1
-            if not (roomy and call.changed and call.name and call.step <= last_weight):
+            if not (roomy and call.changed and call.name):
                 continue
-            best = call  # a later call that returns the same map is further out
+            if call.step <= last_weight or self.linear_head(call.name) is not None:
+                best = call  # a later call that returns the same map is further out
         if best is None:
             raise BadInput(
                 "no layer of this network gives (N, C, T', h, w) activations before its last "
@@ -136,16 +147,18 @@ class Trace:
         call = self.last_call(layer)
         return call.output._version != call.version
 
-    def linear_head(self, layer: str) -> tuple[str, str | None] | None:
-        """Names of the weight and bias when all behind the layer is mean over T', h, w + linear.
+    def linear_head(self, layer: str) -> LinearHead | None:
+        """What lies behind a layer when it is the mean over T', h, w and at most a linear layer.
 
         Returns:
-            (weight name, bias name or None), or None for any other head.
+            The names of weight and bias, or None for any other head.
         """
         call = self.last_call(layer)
+        if self.changed_in_place_after(layer):
+            return None
         pooled: set[int] = set()
         transposed: dict[int, str] = {}
-        found: tuple[int, str, str | None] | None = None
+        found: dict[int, LinearHead] = {}
         for op in self.operations[call.step :]:
             sources = {id(t) for t in op.inputs}
             if op.name in ("t", "transpose") and id(op.inputs[0]) in self.parameters:
@@ -159,17 +172,16 @@ class Trace:
                     pooled.add(id(op.output))
                     continue
                 weight = transposed.get(id(op.inputs[-1]))
-                if op.name not in ("addmm", "mm") or weight is None or found:
-                    return None
-                if op.name == "addmm" and (len(op.arguments) > 3 or len(op.inputs) != 3):
-                    return None
                 bias = self.parameters.get(id(op.inputs[0])) if op.name == "addmm" else None
-                if op.name == "addmm" and bias is None:
+                plain = op.name == "mm" or (
+                    op.name == "addmm" and bias is not None and len(op.arguments) == 3
+                )
+                if weight is None or not plain:
                     return None
-                found = (id(op.output), weight, bias)
-        if found is None or self.changed_in_place_after(layer) or found[0] != id(self.logits):
-            return None
-        return found[1], found[2]
+                found[id(op.output)] = LinearHead(weight, bias)
+        if id(self.logits) in pooled:
+            return LinearHead(None, None)
+        return found.get(id(self.logits))
 
 
 def _pools_all(op: Operation, source: Tensor) -> bool:

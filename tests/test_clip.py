@@ -228,6 +228,19 @@ def test_bare_stream_without_timestamps(tmp_path: Path) -> None:
     assert seen(read_clip(path, source_fps=12)) == list(range(0, 46, 3))
 
 
+def test_stream_whose_key_frames_are_not_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = clip_module._Video._scan
+
+    def unmarked(video: clip_module._Video, *arguments: Any) -> None:
+        scan(video, *arguments)
+        video._keys = []  # as after a cut that lost the first of them
+
+    monkeypatch.setattr(clip_module._Video, "_scan", unmarked)
+    assert seen(read_clip(film(tmp_path / "a.mp4", 46))) == list(range(0, 46, 3))
+
+
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
     options = {"deadline": "realtime", "cpu-used": "8"}
     film(tmp_path / "a.webm", 20, codec="libvpx-vp9", options=options).rename(tmp_path / "a.mp4")

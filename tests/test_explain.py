@@ -75,6 +75,7 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
     "no bias": lambda: pooled(nn.Dropout(), nn.Linear(6, 4, bias=False)),
     "two layers": lambda: pooled(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 4)),
     "in-place, then mean": lambda: nn.Sequential(nn.Hardtanh(0, 0.5, True), *HEADS["linear"]()),
+    "class scores": lambda: nn.Sequential(nn.Conv3d(6, 4, 1), nn.ReLU(True), *pooled()),
     "1x1x1 convolution": lambda: nn.Sequential(nn.Conv3d(6, 4, 1), *pooled()),
     "max": lambda: nn.Sequential(nn.AdaptiveMaxPool3d(1), nn.Flatten(), nn.Linear(6, 4)),
     "recurrent": Recurrent,

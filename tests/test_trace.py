@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.video import mc3_18, r2plus1d_18, r3d_18, s3d
 
 from gradcam_video.errors import BadInput
-from gradcam_video.trace import trace
+from gradcam_video.trace import LinearHead, trace
 
 CLIP = (3, 16, 64, 96)
 
@@ -25,7 +25,7 @@ def test_video_networks(build, layer: str, time: tuple[int, float], stride: floa
     assert (frames.cells, frames.offset, frames.stride) == (time[0], 0.0, time[1])
     assert (rows.cells, rows.offset, rows.stride) == (4, 0.0, stride)
     assert (columns.cells, columns.offset, columns.stride) == (6, 0.0, stride)
-    assert record.linear_head(layer) == ("fc.weight", "fc.bias")
+    assert record.linear_head(layer) == LinearHead("fc.weight", "fc.bias")
 
 
 def test_a_head_that_is_not_mean_and_linear_is_told() -> None:
@@ -145,7 +145,7 @@ def test_the_value_behind_an_in_place_relu_is_the_one_that_counts() -> None:
     )
     record = trace(net, (3, 4, 8, 8))
     assert record.cam_layer() == "2"  # neither the batch norm, overwritten, nor the idle dropout
-    assert record.linear_head("2") == ("6.weight", "6.bias")
+    assert record.linear_head("2") == LinearHead("6.weight", "6.bias")
     assert record.changed_in_place_after("1") and record.linear_head("1") is None
 
 
@@ -153,3 +153,20 @@ def test_r2plus1d_is_followed_too() -> None:
     record = trace(r2plus1d_18(), CLIP)
     axes, align = record.grid_axes(record.cam_layer())
     assert align == "receptive-field" and axes[0].stride == 8.0
+
+
+def test_class_scores_that_are_averaged_are_read_themselves() -> None:
+    """As in SqueezeNet: dropout, 1x1x1 convolution to K channels, ReLU, mean."""
+    net = nn.Sequential(
+        nn.Conv3d(3, 6, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Dropout(),
+        nn.Conv3d(6, 5, 1),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool3d(1),
+        nn.Flatten(),
+    )
+    record = trace(net, (3, 4, 8, 8))
+    assert record.cam_layer() == "4"
+    assert record.linear_head("4") == LinearHead(None, None)
+    assert record.linear_head("1") is None

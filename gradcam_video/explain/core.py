@@ -10,7 +10,8 @@ Nothing in front of A is needed for the gradient, so the forward runs without a 
 layer. Behind it there are two cases, which agree wherever both apply:
 
 - mean over all cells + one linear layer: y[k] = b[k] + sum_c w[k, c] * mean_i A[c, i], therefore
-  alpha = w / Z exactly, and all K maps are one matrix product;
+  alpha = w / Z exactly, and all K maps are one matrix product (for a network that averages a map
+  of class scores they are that map);
 - any other head: only the head is recorded, and its vector-Jacobian product is taken for many
   classes at once.
 """
@@ -74,9 +75,12 @@ def maps_of(
         else:
             catch = _Catch(model.net, layer, record.count(layer))
             logits, activations = catch.run(x, autocast)
-            weight = model.net.get_parameter(head[0]).detach()  # (K, C)
             wanted = _indices(classes, logits)
-            signed = _by_weights(weight[wanted], activations)
+            if head.weight is None:  # the activations are class scores already: alpha = 1 / Z
+                signed = _at_least_float32(activations[:, wanted]) / activations[0, 0].numel()
+            else:
+                weight = model.net.get_parameter(head.weight).detach()  # (K, C)
+                signed = _by_weights(weight[wanted], activations)
     return _at_least_float32(logits.detach()), signed
 
 

@@ -118,18 +118,34 @@ class Explanation:
         Each cell is drawn at the centre of its receptive field, linear in between; what the network
         did not see (its crop) is zero. An empty map stays all zeros.
         """
-        cells = self._in_time(self.row(label)) / self.scale(label, scope)[:, None, None]
-        # (T, h, w) -> (T, H, w) -> (T, H, W): two matrix products
-        drawn = self.grid.row_weights() @ cells @ self.grid.column_weights().T
-        return np.clip(drawn, 0, 1, out=drawn)
+        row, scale = self.row(label), self.scale(label, scope)
+        drawn = np.empty((self.grid.time.size, *self.clip.frames.shape[1:3]), np.float32)
+        for frame in range(len(drawn)):
+            drawn[frame] = self._drawn(row, frame, scale[frame])
+        return drawn
 
     def upsampled_frame(
         self, frame: int, label: str | int | None = None, scope: str = "clip"
     ) -> np.ndarray:
         """One frame of `upsampled`, float32 (H, W): for long or large clips."""
-        cells = self._in_time(self.row(label))[frame] / self.scale(label, scope)[frame]
-        drawn = self.grid.row_weights() @ cells @ self.grid.column_weights().T
+        return self._drawn(self.row(label), frame, self.scale(label, scope)[frame])
+
+    def _drawn(self, row: int, frame: int, scale: float) -> np.ndarray:
+        """One frame of one map in original pixels: (T', h, w) -> (h, w) -> (H, w) -> (H, W)."""
+        weights = self.grid.time.weights(np.array([frame]))[0]  # (T')
+        cells = np.tensordot(weights, self.maps[row], axes=1) / scale
+        rows = self._row_weights @ cells
+        # einsum, not @: for so thin a product BLAS spends its time waking its threads.
+        drawn = np.einsum("yw,wx->yx", rows, self._column_weights)
         return np.clip(drawn, 0, 1, out=drawn)
+
+    @cached_property
+    def _row_weights(self) -> np.ndarray:
+        return self.grid.row_weights()  # (H, h)
+
+    @cached_property
+    def _column_weights(self) -> np.ndarray:
+        return np.ascontiguousarray(self.grid.column_weights().T)  # (w, W)
 
     def evidence(self, label: str | int | None = None) -> np.ndarray:
         """How much evidence each frame holds: the map's sum over space, float32 (T,), raw scale."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -268,9 +269,12 @@ def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float) -> Pat
             process.stdin.close()
             words = process.stderr.read().decode(errors="replace")
             if process.wait() != 0:
-                raise OSError(f"ffmpeg failed: {words[-200:]}")
+                raise OSError(f"ffmpeg failed: {words}")
         except OSError as error:  # moviepy puts ffmpeg's own words into a long message
-            raise BadInput(f"cannot write {path}: {' '.join(str(error).split())[-300:]}") from error
+            full = os.strerror(errno.ENOSPC)
+            reason = full if full in str(error) else " ".join(str(error).split())[:200]
+            advice = "choose another folder or make room"
+            raise BadInput(f"cannot write {path}: {reason}; {advice}") from error
         finally:
             if process.poll() is None:
                 process.kill()

@@ -308,6 +308,7 @@ function render({ model, el }) {
 function labelled(text, control, parent) {
   const label = make("label", "", "", parent);
   make("span", "", text, label);
+  control.setAttribute("aria-label", text); // else the options of a list would be part of its name
   label.append(control);
   return control;
 }
@@ -340,6 +341,7 @@ function page(root, meta, base64) {
   const time = labelled("frame", slider(last, 1, state.frame), controls);
   const names = meta.classes.map((c) => `${c.percent}  ${c.name}`);
   const choice = labelled("class", choices(names, state.choice), controls);
+  choice.parentElement.className = "gcv-wide";
   const opacity = labelled("opacity", slider(1, 0.05, state.opacity), controls);
   const scope = labelled("scale", choices(meta.scopes.map((s) => s.title), state.scope), controls);
   const cmap = labelled("colours", choices(meta.cmaps.map((c) => c.title), state.cmap), controls);

@@ -7,6 +7,7 @@ import html
 import json
 from importlib import resources
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,7 @@ def _about(e: Explanation, frames: int, classes: int) -> list[str]:
     lines = [f"top 2: {best}"]
     if e.true_label:
         lines.insert(0, f"true label: {e.true_label}")
-    about = " · ".join(s for s in (e.model, e.method, str(e.clip.source or "")) if s)
+    about = " · ".join(s for s in (e.model, e.method, Path(str(e.clip.source)).name) if s)
     lines += [s for s in (about, e.clip.note, e.remark) if s]
     if frames < len(e.clip.times):
         lines.append(f"{frames} of {len(e.clip.times)} frames are in this player, evenly chosen")

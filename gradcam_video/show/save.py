@@ -81,6 +81,7 @@ def save(
         with ThreadPoolExecutor(2) as pool:
             # ffmpeg has a process of its own: while it encodes, this one writes all the rest
             film = pool.submit(write_mp4, studio.frames(), mp4, fps)
+            film.add_done_callback(lambda _: studio.done.set())  # also if it never began
             try:
                 html = player_html(e, labels[0], scope=scope, cmap=cmap, opacity=opacity)
                 page.write_text(html, encoding="utf-8")
@@ -237,6 +238,8 @@ def _whole_folder(folder: Path) -> Generator[Path]:
             raise
     except OSError as error:
         raise cannot_write(folder, error) from error
+    except BadInput as error:  # the reader never heard of the temporary folder
+        raise BadInput(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if fresh and not any(folder.iterdir()):

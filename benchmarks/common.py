@@ -1,0 +1,128 @@
+"""What the benchmarks share: the network, the machine in words, statistics, whole files."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+from gradcam_video import VideoModel, inflate
+from gradcam_video.demo import DemoNet2d
+from gradcam_video.inflate import INFLATABLE
+from gradcam_video.labels import FORTY_NAMES
+
+HERE = Path(__file__).resolve().parent
+FRAMES = 16
+NETS = ("demo", *INFLATABLE)  # "demo": the small demonstration network, for a quick look
+PACKAGES = ("torch", "torchvision", "grad-cam", "captum", "torchcam", "gradcam-video")
+
+
+def build(name: str, size: int, *, faster: bool = False) -> VideoModel:
+    """An inflated network of 40 classes with random weights, as a user of PyTorch loads it.
+
+    In evaluation mode, contiguous, batch norms not folded, parameters that want gradients (the
+    peers need them to). The batch norms get random statistics: at their start values, folding them
+    would hardly change anything and could go wrong unnoticed.
+
+    Args:
+        name: "demo", or one of `INFLATABLE`.
+        size: side of the input in pixels.
+        faster: fold the batch norms and store channels last, `VideoModel.faster`.
+    """
+    torch.manual_seed(0)
+    classes = len(FORTY_NAMES)
+    net2d = DemoNet2d(classes) if name == "demo" else get_model(name, num_classes=classes)
+    net = inflate(net2d)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm3d):
+                module.running_mean.normal_(0, 0.1)  # ty: ignore[call-non-callable]
+                module.running_var.uniform_(0.5, 1.5)  # ty: ignore[call-non-callable]
+                module.weight.uniform_(0.5, 1.0)
+                module.bias.normal_(0, 0.1)
+    net.eval()
+    model = VideoModel(net, FORTY_NAMES, size, frames=FRAMES, name=name, untrained=True, quiet=True)
+    if faster:
+        model.faster()
+        model.trace((3, FRAMES, size, size))  # the trial forward belongs to start-up, not to a row
+    return model
+
+
+def random_clip(size: int, *, faster: bool = False) -> Tensor:
+    """The input (1, 3, 16, size, size), laid out as `VideoModel.preprocess` would for that net."""
+    x = torch.randn(1, 3, FRAMES, size, size, generator=torch.Generator().manual_seed(1))
+    return x.to(memory_format=torch.channels_last_3d) if faster else x
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """First quartile, median, third quartile; of a single value, three times that."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU here",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": versions,
+        # Other processes on the machine: above 1 or so per core, the times below are noisy.
+        "load_at_start": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def machine_line(facts: dict[str, Any]) -> str:
+    """The same in one line, for under a table."""
+    packages = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    return (
+        f"{facts['date'][:10]}, {facts['cpu']}, {facts['threads']} threads on {facts['cores']} "
+        f"cores, {facts['gpu']}, Python {facts['python']}, {packages}"
+    )
+
+
+def command_line(module: str, arguments: Sequence[str]) -> str:
+    """The command as typed, without the folders of this machine."""
+    short = [a if a.startswith("-") or os.sep not in a else Path(a).name for a in arguments]
+    return shlex.join(["python", "-m", module, *short])
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,321 @@
+"""The post's figures without a browser: clips in, fourteen case studies and a page out.
+
+`gradcam-video figures` explains many clips whose true label is known, has `cases.choose` pick the
+positive, medium and negative ones, writes each as the post did (original beside heat map, moving)
+and a page to look at them. The clips are made ones, or those of a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .clip import Clip, find_clips, read_clip
+from .errors import BadInput
+
+if TYPE_CHECKING:  # torch takes a second to import: not for --help
+    from .models import VideoModel
+
+PAGE = "index.html"
+FIRST_SEED = 5_000_000  # scripts/train_demo.py trains on seeds below 1,000,000
+MADE_SCENES = 4  # per class and hardship
+MOST_CLIPS = 8  # of a folder, for each figure asked for
+MAX_SIDE = 640  # as wide as the movies are drawn: the clips of all candidates are held at once
+
+
+def add_figures_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `gradcam-video figures`."""
+    parser.set_defaults(run=run_figures)
+    parser.add_argument("--out", required=True, metavar="DIR", help=f"gets {PAGE} and the figures")
+    parser.add_argument("--model", default="demo", metavar="M", help="default: demo; see `models`")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="safetensors or a state_dict; none: random (UNTRAINED)"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="one folder per class in it, named like the class (default: made clips)",
+    )
+    parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the clips (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
+
+
+def run_figures(options: argparse.Namespace) -> int:
+    """Explain, choose, write: all of `--out` or nothing of it.
+
+    Raises:
+        BadInput: unknown model, folder without labelled clips, or an output folder that cannot be
+            written or holds other things.
+    """
+    from .cases import choose
+    from .explain import explain
+    from .models import load_model
+    from .show.page import figures_page
+
+    started = time.monotonic()
+    if options.count < 1:
+        raise BadInput(f"--count {options.count}: give 1 or more")
+    if options.seed < 0:
+        raise BadInput(f"--seed {options.seed}: give 0 or more")
+    out = Path(options.out)
+    with _whole_folder(out) as folder:
+        weights = {None: "default", "none": None}.get(options.weights, options.weights)
+        model = load_model(options.model, weights, device=options.device)
+        if options.data is None:
+            samples, origin = made_clips(model.labels, options.seed), _MADE
+        else:
+            data = Path(options.data)
+            most = max(MOST_CLIPS * options.count, len(model.labels))
+            samples, origin = folder_clips(data, model, most, options.seed)
+        explanations = []
+        for clip, true in samples:
+            explanations.append(explain(model, clip).with_label(true))
+            _progress(f"{len(explanations)} clips explained", started)
+        chosen = choose(explanations, **split(options.count))
+        figures = []
+        for number, case in enumerate(chosen, 1):
+            # Named by what it is, not by the section it may stand in for.
+            name = f"{case.kind}-{number:02}"
+            write_figure(case, folder / name)
+            figures.append((name, case))
+            _progress(f"{number} of {len(chosen)} figures written", started)
+        right = float(np.mean([e.top(1)[0][0] == e.true_label for e in explanations]))
+        page = figures_page(
+            figures,
+            origin=f"{origin} {len(explanations)} clips were explained; the network named "
+            f"{right:.0%} of them rightly.",
+            command=_command(options),
+        )
+        (folder / PAGE).write_text(page, encoding="utf-8")
+    _progress("done", started, last=True)
+    if len(chosen) < options.count:
+        print(f"only {len(chosen)} clips: as many figures, not {options.count}", file=sys.stderr)
+    print(out / PAGE)
+    return 0
+
+
+def split(count: int) -> dict[str, int]:
+    """So many figures of each kind; 14 are 7 + 4 + 3."""
+    positive = (count + 1) // 2
+    medium = min(round(count * 4 / 14), count - positive)
+    return {"positive": positive, "medium": medium, "negative": count - positive - medium}
+
+
+def write_figure(case: Any, folder: Path) -> None:
+    """One case on disk: the six outputs of `save`, in the post's colours.
+
+    As in the post the map of the predicted class is drawn; where that is wrong, the map of the
+    true class is beside it.
+    """
+    e = case.explanation
+    shown = list(dict.fromkeys([e.top(1)[0][0], case.true_label]))
+    facts = {
+        "kind": case.kind,
+        "section": case.section,
+        "rank": case.rank,
+        "margin": round(case.margin, 6),
+    }
+    e.save(folder, label=shown, cmap="jet", summary=facts)
+
+
+# --- clips ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hardship:
+    """One way to make a clip harder than those the network was trained on."""
+
+    words: str  # for the caption
+    size: tuple[int, int] | None = None
+    noise: float = 0.0  # standard deviation, of 255
+    contrast: float = 1.0
+    stutter: int = 1  # every frame is shown so many times
+
+
+HARDSHIPS = (
+    Hardship("as in training, but a scene never trained on"),
+    Hardship("harder than in training: 240×320 pixels", size=(240, 320)),
+    Hardship("harder than in training: noise of 20 in 255", noise=20),
+    Hardship("harder than in training: contrast cut to a quarter", contrast=0.25),
+    Hardship("harder than in training: every second frame lost", stutter=2),
+)
+_MADE = (
+    "The clips are made ones (gradcam_video.demo), of scenes that were never trained on; four in "
+    "five were made harder than those in training, so that there is something to get wrong."
+)
+
+
+def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
+    """Made clips with their true labels: every class, several scenes, plain and hard.
+
+    Raises:
+        BadInput: the model does not know the classes of the made world.
+    """
+    from . import demo
+    from .labels import find_label
+
+    names = list(labels)
+    for label in demo.NAMES:
+        try:
+            find_label(label, names)
+        except BadInput:
+            raise BadInput(
+                f"this model has no class {label!r}, so the made clips mean nothing to it: give "
+                "clips of its own with --data, or leave --model out"
+            ) from None
+
+    def draw() -> Iterator[tuple[Clip, str]]:
+        wanted = product(HARDSHIPS, range(MADE_SCENES), demo.NAMES)
+        for number, (hardship, _, label) in enumerate(wanted):  # no scene comes twice
+            yield made_clip(label, FIRST_SEED + 1000 * seed + number, hardship), label
+
+    return draw()
+
+
+def made_clip(label: str, seed: int, hardship: Hardship) -> Clip:
+    """One made clip, plain or hard; its note says which."""
+    from . import demo
+
+    clip = demo.render(label, seed, size=hardship.size or (demo.SIZE, demo.SIZE)).clip
+    frames = clip.frames[np.arange(len(clip)) // hardship.stutter * hardship.stutter]
+    if hardship.contrast != 1 or hardship.noise:
+        rng = np.random.default_rng(seed)
+        mean = frames.mean(axis=(0, 1, 2))  # (3,)
+        film = mean + hardship.contrast * (frames - mean)  # (T, H, W, 3)
+        film += hardship.noise * rng.standard_normal(film.shape[:3] + (1,))
+        frames = np.clip(film + 0.5, 0, 255).astype(np.uint8)
+    return replace(clip, frames=frames, note=hardship.words)
+
+
+def folder_clips(
+    data: Path, model: VideoModel, most: int, seed: int
+) -> tuple[Iterator[tuple[Clip, str]], str]:
+    """The clips of a folder that has one sub-folder per class, named like the class.
+
+    Args:
+        data: the folder.
+        model: its labels say what a folder's name means, its frame rate how clips are read.
+        most: of more clips so many are drawn, evenly over the classes.
+        seed: draws them.
+
+    Returns:
+        (clip, true label) one after the other, and a sentence about where they are from.
+
+    Raises:
+        BadInput: no such folder, no sub-folders, or one whose name is no class of the model.
+    """
+    from .labels import find_label
+
+    try:
+        folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise BadInput(
+            f"{data}: {error.strerror or error}; --data takes a folder with one folder per class"
+        ) from error
+    if not folders:
+        raise BadInput(
+            f"{data}: no sub-folders; --data takes a folder with one folder per class, named like "
+            "the class, with clips in it"
+        )
+    per_class: list[list[tuple[Path, str]]] = []
+    rng = random.Random(seed)
+    for folder in folders:
+        try:
+            label = model.labels[find_label(folder.name, model.labels)]
+        except BadInput as error:
+            raise BadInput(f"{folder}: its name must be a class of {model.name}: {error}") from None
+        paths = find_clips(folder)
+        rng.shuffle(paths)
+        per_class.append([(path, label) for path in paths])
+    count = sum(map(len, per_class))
+    # One of each class, then a second of each, …
+    longest = max(map(len, per_class))
+    drawn = [some[i] for i in range(longest) for some in per_class if i < len(some)][:most]
+
+    def read() -> Iterator[tuple[Clip, str]]:
+        for path, label in drawn:
+            yield read_clip(path, model.frames, model.fps, max_side=MAX_SIDE), label
+
+    whence = f"The clips are from the folder {data.name or data}"
+    return read(), whence + (f" ({count} clips, {most} drawn)." if count > most else ".")
+
+
+# --- the output folder ------------------------------------------------------------------------
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Generator[Path]:
+    """A temporary folder beside `out` that takes its place if all went well.
+
+    An `out` of an earlier run is replaced; one that holds anything else is left alone.
+    """
+    out = out.resolve()
+    try:
+        if out.exists() and any(out.iterdir()) and not _ours(out):
+            raise BadInput(f"{out}: holds other files; name a new or an empty folder with --out")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    fresh, old = temporary / "new", temporary / "old"
+    try:
+        fresh.mkdir()
+        yield fresh
+        if out.exists():
+            out.replace(old)
+        try:
+            fresh.replace(out)
+        except BaseException:
+            if old.exists():
+                old.replace(out)
+            raise
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _ours(out: Path) -> bool:
+    """Whether a folder holds nothing but what this command wrote."""
+    from .cases import KINDS
+
+    names = {path.name for path in out.iterdir()} - {PAGE}
+    return (out / PAGE).is_file() and all(name.split("-")[0] in KINDS for name in names)
+
+
+def _cannot_write(out: Path, error: OSError) -> BadInput:
+    reason = error.strerror or error
+    return BadInput(f"cannot write {out}: {reason}; choose another folder with --out or make room")
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that makes the same page."""
+    words = ["gradcam-video", "figures", "--out", str(options.out), "--model", str(options.model)]
+    for name in ("weights", "data"):
+        if getattr(options, name) is not None:
+            words += [f"--{name}", str(getattr(options, name))]
+    words += ["--count", str(options.count), "--seed", str(options.seed)]
+    return shlex.join(words)
+
+
+def _progress(text: str, started: float, last: bool = False) -> None:
+    """One line that is written over on a screen; in a log only the last."""
+    screen = sys.stderr.isatty()
+    if screen or last:
+        line = f"{time.monotonic() - started:5.1f} s  {text}"
+        end = "\n" if last or not screen else "\r"
+        print(f"{line:60}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,415 @@
+"""Case studies: the rule, the choice, the command that draws them, and their page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradcam_video import demo, figures, models
+from gradcam_video.cases import CLEAR, Case, choose, kind_of, margin, rank
+from gradcam_video.clip import Clip
+from gradcam_video.errors import BadInput
+from gradcam_video.explain.explanation import Explanation
+from gradcam_video.grid import Axis, Grid, View
+from gradcam_video.models import VideoModel
+from gradcam_video.show.page import figures_page
+
+LABELS = ("ant", "bee", "cat", "dog")
+
+
+def explained(
+    probabilities: list[float], true: str | None = None, source: str = "a.mp4", **more: object
+) -> Explanation:
+    """An explanation of a tiny clip with these probabilities."""
+    clip = Clip(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2) / 4, np.zeros(2, bool), source)
+    grid = Grid(Axis(2, 2, 0, 1), Axis(2, 8, 0, 4), Axis(2, 8, 0, 4), View(8, 8, 8, 8))
+    e = Explanation(
+        clip=clip,
+        labels=LABELS,
+        logits=np.log(np.array(probabilities) / sum(probabilities)).astype(np.float32),
+        classes=np.arange(4),
+        signed=np.ones((4, 2, 2, 2), np.float32),
+        grid=grid,
+        model="toy",
+        **more,  # ty: ignore
+    )
+    return e.with_label(true)
+
+
+# --- the rule ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "true", "place", "gap", "kind"),
+    [
+        ([0.9, 0.05, 0.03, 0.02], "ant", 1, 0.85, "positive"),
+        ([0.6, 0.29, 0.06, 0.05], "ant", 1, 0.31, "positive"),
+        ([0.5, 0.3, 0.1, 0.1], "ant", 1, 0.2, "medium"),
+        ([0.34, 0.25, 0.21, 0.2], "bee", 2, -0.09, "medium"),  # as the post's sample 1432
+        ([0.65, 0.3, 0.03, 0.02], "bee", 2, -0.35, "negative"),  # second, but the first is sure
+        ([0.3, 0.28, 0.27, 0.15], "cat", 3, -0.03, "negative"),  # near, but two others are before
+        ([0.97, 0.01, 0.01, 0.01], "dog", 4, -0.96, "negative"),
+    ],
+)
+def test_rule(probabilities: list[float], true: str, place: int, gap: float, kind: str) -> None:
+    e = explained(probabilities)
+    assert margin(e, true) == pytest.approx(gap, abs=1e-6)
+    assert kind_of(e, true) == kind
+    if place < 4:
+        assert rank(e, true) == place
+
+
+def test_the_post_itself_is_not_separable_by_numbers() -> None:
+    """Its negative sample 1632 has a smaller gap than its medium sample 1432: why we need a rule."""
+    medium = explained([0.34, 0.25, 0.21, 0.2])
+    negative = explained([0.19, 0.15, 0.14, 0.1])
+    assert abs(margin(negative, "bee")) < abs(margin(medium, "bee"))
+    assert kind_of(medium, "bee") == kind_of(negative, "bee") == "medium"
+
+
+def test_margin_of_a_single_class() -> None:
+    e = explained([1, 1, 1, 1])
+    one = Explanation(e.clip, ("ant",), np.zeros(1, np.float32), np.arange(1), e.signed[:1], e.grid)
+    assert margin(one, "ant") == 1.0
+    assert kind_of(one, "ant") == "positive"
+
+
+def test_equal_logits_count_against_the_true_class() -> None:
+    assert rank(explained([1, 1, 1, 1]), "ant") == 4
+
+
+# --- the choice -------------------------------------------------------------------------------
+
+
+def sure(true: str, p: float, **more: str) -> Explanation:
+    """The true class has p, the others share the rest evenly."""
+    rest = (1 - p) / 3
+    return explained([p if name == true else rest for name in LABELS], true, **more)
+
+
+def test_fourteen_as_in_the_post() -> None:
+    many = [sure(name, p) for p in (0.9, 0.8, 0.7) for name in LABELS]
+    many += [sure(name, p) for p in (0.4, 0.45) for name in LABELS]
+    many += [sure(name, p) for p in (0.01, 0.02) for name in LABELS]
+    cases = choose(many)
+    assert [c.section for c in cases] == ["positive"] * 7 + ["medium"] * 4 + ["negative"] * 3
+    assert all(c.kind == c.section and not c.stands_in for c in cases)
+    assert all(c.kind == kind_of(c.explanation, c.true_label) for c in cases)
+
+
+def test_every_class_before_any_comes_twice() -> None:
+    many = [sure("ant", p) for p in (0.99, 0.98, 0.97)] + [sure("bee", 0.7), sure("cat", 0.8)]
+    cases = choose(many, positive=4, medium=0, negative=0)
+    assert [c.true_label for c in cases] == ["ant", "cat", "bee", "ant"]
+    assert [round(float(c.explanation.probabilities.max()), 2) for c in cases] == [
+        0.99,
+        0.8,
+        0.7,
+        0.98,
+    ]
+
+
+def test_clearest_example_of_each_kind_first() -> None:
+    medium = [
+        explained([0.45, 0.25, 0.2, 0.1], "ant", source="wide"),
+        explained([0.31, 0.3, 0.2, 0.19], "ant", source="close"),
+    ]
+    negative = [
+        explained([0.1, 0.6, 0.2, 0.1], "dog", source="unsure"),
+        explained([0.0001, 0.99, 0.005, 0.0049], "dog", source="sure"),
+    ]
+    cases = choose(medium + negative, positive=0, medium=2, negative=2)
+    assert [c.explanation.clip.source for c in cases] == ["close", "wide", "sure", "unsure"]
+
+
+def test_the_same_in_the_same_order() -> None:
+    many = [sure(LABELS[i % 4], 0.9, source=str(i)) for i in range(20)]
+    first, again = choose(many), choose(many)
+    assert [c.explanation.clip.source for c in first] == [c.explanation.clip.source for c in again]
+    assert [c.explanation.clip.source for c in first[:4]] == ["0", "1", "2", "3"]  # ties: as given
+
+
+def test_a_network_that_is_never_wrong_stands_in_and_says_so() -> None:
+    many = [sure(name, p) for p in (0.99, 0.95, 0.9, 0.6) for name in LABELS]
+    cases = choose(many)
+    assert len(cases) == 14
+    assert {c.kind for c in cases} == {"positive"}  # nothing is called what it is not
+    assert [c.section for c in cases if c.stands_in] == ["medium"] * 4 + ["negative"] * 3
+    kept = [c.margin for c in cases if not c.stands_in]
+    assert max(c.margin for c in cases if c.section == "medium") < min(kept)
+    assert all("e" not in c.kind or c.kind == "positive" for c in cases)
+    page = figures_page([(f"f{i}", c) for i, c in enumerate(cases)], origin="", command="make")
+    assert page.count("Stands in: this one is positive") == 7
+    assert "Only 0 of these 3 are negative" in page
+
+
+def test_a_network_that_is_always_wrong() -> None:
+    cases = choose([sure(name, 0.01) for name in LABELS * 4])
+    assert {c.kind for c in cases} == {"negative"}
+    assert sum(c.stands_in for c in cases) == 11
+
+
+def test_no_clip_comes_twice_and_few_clips_give_few_cases() -> None:
+    many = [sure("ant", 0.9), sure("bee", 0.9), sure("cat", 0.01)]
+    cases = choose(many)
+    assert len(cases) == 3
+    assert len({id(c.explanation) for c in cases}) == 3
+
+
+def test_choose_needs_true_labels_and_counts() -> None:
+    with pytest.raises(BadInput, match=r"a\.mp4: its true label is not known"):
+        choose([explained([1, 1, 1, 1])])
+    with pytest.raises(BadInput, match="medium=-1"):
+        choose([], medium=-1)
+    with pytest.raises(BadInput, match="zebra"):
+        choose([explained([1, 1, 1, 1], "zebra")])
+
+
+@pytest.mark.parametrize("count", range(1, 30))
+def test_split_adds_up(count: int) -> None:
+    parts = figures.split(count)
+    assert sum(parts.values()) == count
+    assert min(parts.values()) >= 0
+
+
+def test_split_of_fourteen() -> None:
+    assert figures.split(14) == {"positive": 7, "medium": 4, "negative": 3}
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+class _Addresses(HTMLParser):
+    """Everything a page points to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+def addresses(page: str) -> list[str]:
+    parser = _Addresses()
+    parser.feed(page)
+    return parser.found
+
+
+def a_case(kind: str = "negative", **more: object) -> Case:
+    e = explained([0.9, 0.05, 0.03, 0.02], "bee", **more)  # ty: ignore
+    return Case(kind, e, "bee", kind)
+
+
+def test_page_says_what_it_shows() -> None:
+    page = figures_page([("negative-01", a_case())], origin="From a test.", command="run --me")
+    for words in ("From a test.", "run --me", "90 %", "5 %", "place 2, margin -0.85", "✓ true"):
+        assert words in page, words
+    assert "<h2>Negative</h2>" in page
+    assert "<h2>Positive</h2>" not in page
+    assert "UNTRAINED" not in page
+
+
+def test_page_of_an_untrained_network_says_so_at_the_top_and_on_each() -> None:
+    case = a_case(untrained=True)
+    page = figures_page([("negative-01", case), ("negative-02", case)], origin="", command="")
+    assert page.count("UNTRAINED") == 3
+
+
+def test_page_escapes_what_files_are_called() -> None:
+    case = a_case(source="<script>alert(1)</script>.mp4", remark="<b>")
+    page = figures_page([("negative-01", case)], origin="<i>", command="a & b")
+    assert "<script>alert" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "a &amp; b" in page
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven clips of the made world, and the demonstration network without its weights."""
+    monkeypatch.setattr(figures, "MADE_SCENES", 1)
+    monkeypatch.setattr(figures, "HARDSHIPS", figures.HARDSHIPS[:1])
+    monkeypatch.setattr(models, "load_model", untrained_model)
+
+
+def untrained_model(name: str = "demo", *_: object, **__: object) -> VideoModel:
+    import torch
+
+    torch.manual_seed(0)
+    labels = demo.NAMES if name == "demo" else [f"class {i}" for i in range(7)]
+    return VideoModel(demo.network(), labels, size=demo.SIZE, name=name, untrained=True, quiet=True)
+
+
+def options(*words: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    figures.add_figures_options(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+def test_figures_end_to_end(
+    tmp_path: Path, small: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures"
+    assert figures.run_figures(options("--out", out, "--count", 2)) == 0
+    assert capsys.readouterr().out.strip() == str(out / "index.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["figures"]  # nothing beside it
+
+    page = (out / "index.html").read_text(encoding="utf-8")
+    links = [link for link in addresses(page) if not link.startswith("data:")]
+    assert len(links) == 2 * 5
+    for link in links:
+        assert (out / link).is_file(), link
+    assert not re.search(r"https?:|//[a-z]", page)
+    assert "UNTRAINED" in page
+
+    folders = sorted(p for p in out.iterdir() if p.is_dir())
+    assert len(folders) == 2
+    for folder in folders:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        assert folder.name.startswith(summary["kind"])
+        assert summary["true_label"] in summary["shown"]
+        assert summary["untrained"]
+        gif = Image.open(folder / "overlay.gif")
+        assert getattr(gif, "n_frames", 1) == 16
+
+    # A second run replaces the first; anything else in the folder is left alone.
+    assert figures.run_figures(options("--out", out, "--count", 1)) == 0
+    assert len([p for p in out.iterdir() if p.is_dir()]) == 1
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, small: None) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BadInput, match="holds other files"):
+        figures.run_figures(options("--out", tmp_path))
+    (tmp_path / "index.html").write_text("a page of mine")
+    with pytest.raises(BadInput, match="holds other files"):
+        figures.run_figures(options("--out", tmp_path))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_whole_or_not_at_all(
+    tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    out = tmp_path / "figures"
+    out.mkdir()
+
+    def fails(case: Case, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "overlay.mp4").write_text("half")
+        raise error
+
+    monkeypatch.setattr(figures, "write_figure", fails)
+    with pytest.raises((KeyboardInterrupt, BadInput)):
+        figures.run_figures(options("--out", out))
+    assert [p.name for p in tmp_path.iterdir()] == ["figures"]
+    assert not any(out.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_out_not_writable(tmp_path: Path, small: None) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(BadInput, match="cannot write"):
+        figures.run_figures(options("--out", tmp_path / "figures"))
+
+
+def test_out_is_a_file(tmp_path: Path, small: None) -> None:
+    (tmp_path / "figures").write_text("")
+    with pytest.raises(BadInput, match=r"cannot write .*figures: Not a directory"):
+        figures.run_figures(options("--out", tmp_path / "figures"))
+
+
+@pytest.mark.parametrize("words", [("--count", 0), ("--seed", -1)])
+def test_bad_numbers(tmp_path: Path, small: None, words: tuple[str, int]) -> None:
+    with pytest.raises(BadInput, match=f"{words[0]} {words[1]}"):
+        figures.run_figures(options("--out", tmp_path / "out", *words))
+    assert not (tmp_path / "out").exists()
+
+
+def test_made_clips_need_a_model_that_knows_them(tmp_path: Path, small: None) -> None:
+    with pytest.raises(BadInput, match=r"no class 'Holding .*--data"):
+        figures.run_figures(options("--out", tmp_path / "out", "--model", "other"))
+    assert not (tmp_path / "out").exists()
+
+
+def write_clip(folder: Path, label: str, seed: int) -> None:
+    folder.mkdir(parents=True)
+    for t, frame in enumerate(demo.render(label, seed, size=(64, 80)).clip.frames, 1):
+        Image.fromarray(frame).save(folder / f"{t:05}.jpg")
+
+
+def test_clips_of_a_folder(tmp_path: Path, small: None) -> None:
+    data = tmp_path / "data"
+    write_clip(data / "Holding something" / "7", demo.HOLDING, 1)  # without brackets: found too
+    write_clip(data / demo.UP / "8", demo.UP, 2)
+    out = tmp_path / "out"
+    assert figures.run_figures(options("--out", out, "--data", data, "--count", 1)) == 0
+    assert "from the folder data" in (out / "index.html").read_text(encoding="utf-8")
+    (folder,) = (p for p in out.iterdir() if p.is_dir())
+    assert json.loads((folder / "summary.json").read_text())["true_label"] in demo.NAMES
+
+
+def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
+    for name in range(6):
+        write_clip(tmp_path / demo.HOLDING / str(name), demo.HOLDING, name)
+    write_clip(tmp_path / demo.UP / "1", demo.UP, 1)
+    samples, origin = figures.folder_clips(tmp_path, untrained_model(), 3, seed=0)
+    true = [label for _, label in samples]
+    assert true == [demo.HOLDING, demo.UP, demo.HOLDING]
+    assert "7 clips, 3 drawn" in origin
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda data: None, "No such file or directory"),
+        (lambda data: data.mkdir(), "no sub-folders"),
+        (lambda data: data.write_text(""), "Not a directory"),
+        (lambda data: (data / "Juggling").mkdir(parents=True), "Juggling: its name must be a cla"),
+        (lambda data: (data / demo.UP).mkdir(parents=True), "no clip in this folder"),
+    ],
+)
+def test_bad_data_folders(tmp_path: Path, small: None, make, message: str) -> None:
+    make(tmp_path / "data")
+    with pytest.raises(BadInput, match=message) as caught:
+        figures.run_figures(options("--out", tmp_path / "out", "--data", tmp_path / "data"))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "data") in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_hard_clips_are_hard_and_labelled() -> None:
+    plain, *hard = (figures.made_clip(demo.UP, 3, hardship) for hardship in figures.HARDSHIPS)
+    assert "as in training" in plain.note
+    assert all("harder than in training" in clip.note for clip in hard)
+    wide, noisy, flat, stuttering = hard
+    assert wide.size == (240, 320)
+    # Noise is what differs between neighbouring pixels; contrast what differs over the frame.
+    assert np.diff(noisy.frames[0, :, :, 0].astype(float)).std() > 15
+    assert flat.frames.std() < 0.4 * plain.frames.std()
+    assert (stuttering.frames[0::2] == stuttering.frames[1::2]).all()
+    assert not (plain.frames[0::2] == plain.frames[1::2]).all()
+
+
+def test_made_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "HARDSHIPS", figures.HARDSHIPS[:1])
+    first = list(figures.made_clips(demo.NAMES, 0))
+    again = list(figures.made_clips(demo.NAMES, 0))
+    other = list(figures.made_clips(demo.NAMES, 1))
+    assert len(first) == 7 * figures.MADE_SCENES
+    assert len({clip.source for clip, _ in first}) == len(first)
+    assert all((a.frames == b.frames).all() for (a, _), (b, _) in zip(first, again, strict=True))
+    assert {clip.source for clip, _ in first}.isdisjoint({clip.source for clip, _ in other})
+    assert CLEAR > 0
