@@ -46,8 +46,8 @@ def build(name: str, size: int, *, faster: bool = False) -> VideoModel:
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.1)  # ty: ignore[call-non-callable]
-                module.running_var.uniform_(0.5, 1.5)  # ty: ignore[call-non-callable]
+                module.get_buffer("running_mean").normal_(0, 0.1)
+                module.get_buffer("running_var").uniform_(0.5, 1.5)
                 module.weight.uniform_(0.5, 1.0)
                 module.bias.normal_(0, 0.1)
     net.eval()

@@ -145,7 +145,9 @@ ROWS: tuple[Row, ...] = (
     *_one_and_all("captum", "captum", captum, per_class=True),
     *_one_and_all("torch-cam", "torch-cam", torch_cam),
     Row("bare bf16", "bare forward, bfloat16", bare_forward_bf16, bf16=True),
-    *_one_and_all("gradcam_video bf16", "**gradcam_video, bfloat16**", gradcam_video_bf16, bf16=True),
+    *_one_and_all(
+        "gradcam_video bf16", "**gradcam_video, bfloat16**", gradcam_video_bf16, bf16=True
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -41,6 +42,8 @@ VIDEOS = frozenset(
 )
 FOLDER_FPS = 12.0  # Something-Something V1: jpgs cut at 12 frames a second
 SMALLEST_SIDE = 8
+# Titles in another alphabet are no reason to refuse a film; PyAV 19 takes them without being told.
+TITLES: Any = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 # Containers round timestamps to a millisecond: a frame half a millisecond "late" is on time.
 TOLERANCE = 1e-3
 UNNAMED = 2  # "unspecified" among FFmpeg's colour matrices
@@ -176,9 +179,7 @@ def _open(path: Path) -> InputContainer:
         raise BadInput(f"{path}: the file is empty (0 bytes); copy or download it again")
     try:
         # "file:" because a name may hold a colon; the whitelist because a playlist may hold a URL.
-        return av.open(
-            f"file:{path}", metadata_errors="ignore", options={"protocol_whitelist": "file"}
-        )
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, **TITLES)
     except (av.error.FFmpegError, UnicodeError) as error:
         raise BadInput(
             f"{path}: not a video that FFmpeg can read, or cut off ({_reason(error)}); "

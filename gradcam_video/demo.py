@@ -209,8 +209,8 @@ class _Motion:
     def draw(cls, rng: np.random.Generator, frames: int) -> _Motion:
         length = round(rng.uniform(0.36, 0.7) * frames)
         first = int(rng.integers(1, frames - length + 1))
-        travel = rng.uniform(0.25, 0.48)
-        room = 0.5 - 0.08 - travel / 2
+        travel = rng.uniform(0.25, 0.42)
+        room = 0.5 - 0.03 - travel / 2  # the middle of the thing stays in the frame
         turn = rng.uniform(-np.pi, np.pi)
         return cls(
             first=first,

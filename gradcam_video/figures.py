@@ -196,7 +196,7 @@ def made_clip(label: str, seed: int, hardship: Hardship) -> Clip:
         rng = np.random.default_rng(seed)
         mean = frames.mean(axis=(0, 1, 2))  # (3,)
         film = mean + hardship.contrast * (frames - mean)  # (T, H, W, 3)
-        film += hardship.noise * rng.standard_normal(film.shape[:3] + (1,))
+        film += hardship.noise * rng.standard_normal((*film.shape[:3], 1))
         frames = np.clip(film + 0.5, 0, 255).astype(np.uint8)
     return replace(clip, frames=frames, note=hardship.words)
 

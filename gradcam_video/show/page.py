@@ -139,6 +139,7 @@ ours.</p>
 
 def _figure(folder: str, case: Case) -> str:
     e = case.explanation
+    named = e.top(1)[0][0]
     rows = "\n".join(_row(name, p, name == case.true_label) for name, p in e.top(5))
     stands = ""
     if case.stands_in:
@@ -147,7 +148,7 @@ def _figure(folder: str, case: Case) -> str:
             f"the nearest to a {case.section} one that was left.</span></p>"
         )
     empty = " The map of the class named is empty." if e.empty[e.row()] else ""
-    if case.true_label != e.top(1)[0][0] and e.empty[e.row(case.true_label)]:
+    if case.true_label != named and e.empty[e.row(case.true_label)]:
         empty += " The map of the true class is empty: no positive evidence for it."
     untrained = " UNTRAINED." if e.untrained else ""
     links = " · ".join(

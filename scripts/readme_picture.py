@@ -1,0 +1,52 @@
+"""Make the pictures of the README and of notebook 00 from the demonstration network.
+
+    python scripts/readme_picture.py
+
+writes `docs/images/overlay.gif` (the clip beside its heat map, moving) and `docs/images/sheet.png`
+(all sixteen frames). The clip is a made one that the network was never trained on; notebook 00
+explains the same one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+import gradcam_video as gv
+from gradcam_video import demo
+from gradcam_video.show import side_by_side, write_gif
+from gradcam_video.show.movie import written_whole
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+LABEL, SEED = demo.LEFT_TO_RIGHT, 3007  # the clip of notebook 00
+MOST_BYTES = 1_000_000  # a README that loads at once
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # ty: ignore
+    parser.add_argument("--model", default="demo", help="default: demo")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="default: docs/images")
+    options = parser.parse_args()
+
+    model = gv.load_model(options.model)
+    scene = demo.render(LABEL, SEED)
+    e = gv.explain(model, scene.clip).with_label(scene.label)
+    options.out.mkdir(parents=True, exist_ok=True)
+    gif, png = options.out / "overlay.gif", options.out / "sheet.png"
+    write_gif(side_by_side(e), gif, scene.clip.fps)
+    with written_whole(png) as temporary:
+        e.sheet().write_png(temporary)
+        # 256 colours are enough for a page of thumbnails, and a third of the bytes.
+        few = Image.open(temporary).quantize(256, method=Image.Quantize.MEDIANCUT)
+        few.save(temporary, optimize=True)
+    for path in (gif, png):
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise SystemExit(f"{path}: {size} bytes are more than {MOST_BYTES}")
+        print(f"{path} ({size / 1000:.0f} kB)")
+
+
+if __name__ == "__main__":
+    main()
