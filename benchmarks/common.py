@@ -89,7 +89,7 @@ def machine(threads: int) -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": versions,
-        # Other processes on the machine: above 1 or so per core, the times below are noisy.
+        # Other work on the machine before the benchmark's own began.
         "load_at_start": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
 
@@ -105,10 +105,13 @@ def _cpu_name() -> str:
 
 def machine_line(facts: dict[str, Any]) -> str:
     """The same in one line, for under a table."""
+    load, busy = facts["load_at_start"], ""
+    if load is not None and load > 0.5 * facts["cores"]:
+        busy = f" (busy with other work when it began, load {load:.1f}: expect noise)"
     packages = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     return (
         f"{facts['date'][:10]}, {facts['cpu']}, {facts['threads']} threads on {facts['cores']} "
-        f"cores, {facts['gpu']}, Python {facts['python']}, {packages}"
+        f"cores{busy}, {facts['gpu']}, Python {facts['python']}, {packages}"
     )
 
 

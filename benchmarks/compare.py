@@ -403,7 +403,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         p.error(f"no row {unknown.pop()!r}; there are {', '.join(row.key for row in ROWS)}")
     standard = options.net == STANDARD["net"] and options.sizes == STANDARD["sizes"]
-    if options.out == HERE and not (standard and options.check and not options.rows):
+    if options.out.resolve() == HERE and not (standard and options.check and not options.rows):
         p.error("only the whole comparison belongs beside this file: name another folder, --out")
     if options.full:
         options.sample = sys.maxsize
@@ -444,7 +444,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = render(results)
     write_whole(options.out / "results.json", json.dumps(results, indent=1) + "\n")
     write_whole(options.out / "table.md", table)
-    if options.out == HERE and into_readme(HERE.parent / "README.md", table):
+    if options.out.resolve() == HERE and into_readme(HERE.parent / "README.md", table):
         say("README.md has the new table")
     print(table)
     return 0

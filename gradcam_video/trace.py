@@ -102,8 +102,9 @@ class Trace:
         """The last feature map with room to point (h·w > 1) that the logits are made from.
 
         That is the last one with weights behind it; or, where the logits are the plain mean of a
-        map of class scores, that map. Among the modules that return the very map, the outermost:
-        `layer4` rather than `layer4.2.relu`.
+        map of class scores, that map. One that has lost time (T' = 1, as behind VGG's adaptive
+        pool) is passed over where there is another. Among the modules that return the very map,
+        the outermost: `layer4` rather than `layer4.2.relu`.
 
         Raises:
             BadInput: nothing in the network gives a (N, C, T', h, w) map.
@@ -116,6 +117,8 @@ class Trace:
             shape = call.output.shape
             roomy = len(shape) == 5 and shape[-1] * shape[-2] > 1
             if not (roomy and call.changed and call.name):
+                continue
+            if best is not None and best.output.shape[2] > 1 and shape[2] == 1:
                 continue
             if call.step <= last_weight or self.linear_head(call.name) is not None:
                 best = call  # a later call that returns the same map is further out

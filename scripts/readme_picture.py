@@ -12,10 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
 import gradcam_video as gv
 from gradcam_video import demo
+from gradcam_video.figures import fewer_colours
 from gradcam_video.show import side_by_side, write_gif
 from gradcam_video.show.movie import written_whole
 
@@ -25,7 +24,7 @@ MOST_BYTES = 1_000_000  # a README that loads at once
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # ty: ignore
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="demo", help="default: demo")
     parser.add_argument("--out", type=Path, default=IMAGES, help="default: docs/images")
     options = parser.parse_args()
@@ -38,9 +37,7 @@ def main() -> None:
     write_gif(side_by_side(e), gif, scene.clip.fps)
     with written_whole(png) as temporary:
         e.sheet().write_png(temporary)
-        # 256 colours are enough for a page of thumbnails, and a third of the bytes.
-        few = Image.open(temporary).quantize(256, method=Image.Quantize.MEDIANCUT)
-        few.save(temporary, optimize=True)
+        fewer_colours(temporary)
     for path in (gif, png):
         size = path.stat().st_size
         if size > MOST_BYTES:

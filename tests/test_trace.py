@@ -170,3 +170,15 @@ def test_class_scores_that_are_averaged_are_read_themselves() -> None:
     assert record.cam_layer() == "4"
     assert record.linear_head("4") == LinearHead(None, None)
     assert record.linear_head("1") is None
+
+
+def test_a_map_that_has_lost_time_is_passed_over() -> None:
+    """As in VGG and AlexNet, whose adaptive pool leaves one step."""
+    net = nn.Sequential(
+        nn.Conv3d(3, 4, 3, padding=1),
+        nn.AdaptiveAvgPool3d((1, 3, 3)),
+        nn.Flatten(),
+        nn.Linear(36, 5),
+    )
+    assert trace(net, (3, 4, 8, 8)).cam_layer() == "0"
+    assert trace(net, (3, 1, 8, 8)).cam_layer() == "1"  # one frame: nothing to lose
