@@ -11,8 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+from tqdm import tqdm
+
 from .clip import Clip, clip_name, find_clips, read_clip
 from .errors import BadInput
+from .explain import METHODS, SCOPES, Explanation, explain, explain_windows
+from .figures import add_figures_options
+from .labels import find_label
+from .models import VideoModel, known_models
+from .options import add_model_options, model_from
 
 OK, BAD = 0, 2
 
@@ -47,82 +55,64 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="gradcam-video", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    explain = commands.add_parser("explain", help="explain clips: pictures, movies, a player, maps")
-    explain.set_defaults(run=_explain)
-    explain.add_argument(
+    explaining = commands.add_parser(
+        "explain", help="explain clips: pictures, movies, a player, maps"
+    )
+    explaining.set_defaults(run=_explain)
+    explaining.add_argument(
         "paths", nargs="+", metavar="PATH", help="a video, a folder of numbered images, or of clips"
     )
-    explain.add_argument("--out", required=True, metavar="DIR", help="one folder per clip in here")
-    _add_model_options(explain)
-    explain.add_argument("--label", metavar="TRUE", help="the clip's true label, for the captions")
-    explain.add_argument(
+    explaining.add_argument(
+        "--out", required=True, metavar="DIR", help="one folder per clip in here"
+    )
+    add_model_options(explaining)
+    explaining.add_argument(
+        "--label", metavar="TRUE", help="the clip's true label, for the captions"
+    )
+    explaining.add_argument(
         "--classes",
         nargs="+",
         default=["top1"],
         metavar="CLASS",
         help="whose maps are drawn: top1 (default), top2, true, or names; all are computed",
     )
-    explain.add_argument("--method", default="gradcam", help="default: gradcam")
-    explain.add_argument(
+    explaining.add_argument("--method", default="gradcam", help="default: gradcam")
+    explaining.add_argument(
         "--fps",
         metavar="4|native",
         help="frames sampled a second; native: the frames as they are (default: the model's own)",
     )
-    explain.add_argument(
+    explaining.add_argument(
         "--source-fps",
         type=float,
         metavar="12",
         help="the true rate of a file that lies, or of jpgs",
     )
-    explain.add_argument("--start", type=float, metavar="SECONDS", help="default: the centre")
-    explain.add_argument(
+    explaining.add_argument("--start", type=float, metavar="SECONDS", help="default: the centre")
+    explaining.add_argument(
         "--windows",
         choices=["centre", "all"],
         default="centre",
         help="all: slide over a long video and cover it whole",
     )
-    explain.add_argument(
+    explaining.add_argument(
         "--scope", default="clip", help="scale of the maps: clip, frame or classes"
     )
-    explain.add_argument("--cmap", default="inferno", help="colour map; jet is the post's")
-    explain.add_argument(
+    explaining.add_argument("--cmap", default="inferno", help="colour map; jet is the post's")
+    explaining.add_argument(
         "--batch", type=int, metavar="N", help="clips at once on a GPU (default 8)"
     )
-    explain.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
+    explaining.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
+
+    figures = commands.add_parser("figures", help="the post's fourteen figures, and a page")
+    add_figures_options(figures)
 
     models = commands.add_parser("models", help="the names that --model takes")
     models.set_defaults(run=_models)
     return parser
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="demo", metavar="M", help="default: demo; see `models`")
-    parser.add_argument(
-        "--weights", metavar="FILE", help="safetensors or a state_dict; none: random (UNTRAINED)"
-    )
-    parser.add_argument(
-        "--inflation", choices=["mean", "centre"], help="how 2D filters are inflated"
-    )
-    parser.add_argument("--padding", choices=["zeros", "replicate"], help="padding in time")
-    parser.add_argument("--cam-layer", metavar="NAME", help="default: found by a trial forward")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
-
-
-def _load(options: argparse.Namespace) -> Any:
-    from .models import load_model  # importing torch takes a second: not for --help
-
-    weights = {None: "default", "none": None}.get(options.weights, options.weights)
-    return load_model(
-        options.model,
-        weights,
-        device=options.device,
-        inflation=options.inflation,
-        padding=options.padding,
-        cam_layer=options.cam_layer,
-    )
-
-
-def _say_model(model: Any) -> None:
+def _say_model(model: VideoModel) -> None:
     note = f" ({model.remark})" if model.remark else " (UNTRAINED)" if model.untrained else ""
     print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)
 
@@ -131,9 +121,6 @@ def _say_model(model: Any) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from .explain import METHODS, SCOPES, explain
-    from .labels import find_label
-
     if options.method not in METHODS:
         raise BadInput(f"unknown method {options.method!r}: use one of {', '.join(METHODS)}")
     if options.scope not in SCOPES:
@@ -147,7 +134,7 @@ def _explain(options: argparse.Namespace) -> int:
         _complain(problem)
     if not jobs:
         return BAD
-    model = _load(options)
+    model = model_from(options)
     true = options.label and model.labels[find_label(options.label, model.labels)]
     if true is None and "true" in options.classes:
         raise BadInput("--classes true needs the true label: give --label")
@@ -186,13 +173,13 @@ def _explain(options: argparse.Namespace) -> int:
     return BAD if failed else OK
 
 
-def _read(options: argparse.Namespace, model: Any, path: Path) -> Clip:
+def _read(options: argparse.Namespace, model: VideoModel, path: Path) -> Clip:
     return read_clip(
         path, model.frames, _fps(options, model), start=options.start, source_fps=options.source_fps
     )
 
 
-def _fps(options: argparse.Namespace, model: Any) -> float | None:
+def _fps(options: argparse.Namespace, model: VideoModel) -> float | None:
     """Frames a second to sample; None: the frames as they are."""
     if options.fps is None:
         return model.fps
@@ -205,12 +192,8 @@ def _fps(options: argparse.Namespace, model: Any) -> float | None:
 
 
 def _explain_whole(
-    options: argparse.Namespace, model: Any, path: Path, folder: Path, true: str | None
+    options: argparse.Namespace, model: VideoModel, path: Path, folder: Path, true: str | None
 ) -> None:
-    import numpy as np
-
-    from .explain import explain_windows
-
     e, windows = explain_windows(
         model,
         path,
@@ -231,7 +214,7 @@ def _explain_whole(
     _save(options, e.with_label(true), folder, arrays=arrays)
 
 
-def _save(options: argparse.Namespace, e: Any, folder: Path, **extra: Any) -> None:
+def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
     shown = {"top1": [e.top(1)[0][0]], "top2": [k for k, _ in e.top(2)], "true": [e.true_label]}
     classes = [k for name in options.classes for k in shown.get(name, [name])]
     e.save(
@@ -277,8 +260,6 @@ def _jobs(paths: Sequence[str], out: Path) -> tuple[list[tuple[Path, Path]], lis
 
 
 def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Path, Path]]]:
-    from tqdm import tqdm
-
     starts = range(0, len(jobs), size)
     for start in tqdm(starts, unit="batch", disable=len(starts) < 2 or not sys.stderr.isatty()):
         yield jobs[start : start + size]
@@ -288,8 +269,6 @@ def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Pat
 
 
 def _models(options: argparse.Namespace) -> int:
-    from .models import known_models
-
     print(f"{'name':<22}{'kind':<10}{'here':<6}needs")
     for known in known_models():
         print(f"{known.name:<22}{known.kind:<10}{'yes' if known.here else 'no':<6}{known.needs}")

@@ -75,7 +75,7 @@ def random_network(name: str) -> nn.Module:
 
 
 def check(name: str) -> tuple[str, str]:
-    """("passed", deviations), ("refused", why) or ("failed", deviations or why), for one network."""
+    """("passed", deviations), ("refused", why) or ("failed", either of these)."""
     net = random_network(name)
     side = SIDES.get(name, 64)
     random = torch.Generator().manual_seed(1)
@@ -125,8 +125,8 @@ def table(results: dict[str, tuple[str, str]], seconds: float) -> str:
         "*Passed*: with random weights and random batch-norm statistics, a picture repeated three",
         "times gives the 2D network's logits, to 1e-4 of what another picture changes in them, and",
         "its last feature maps, frame by frame, to 1e-4 of their largest value. The number is the",
-        "larger of the two deviations, in float64 (in float32 above 300 million weights). With mean",
-        "and zeros the first and last frames see zeros beside them: these numbers are not small, and",
+        "larger of both deviations, in float64 (in float32 above 300 million weights). With mean",
+        "and zeros the first and last frames see zeros beside them: those numbers are large, and",
         "show that the test can fail. The keys of the state dict stay those of the 2D network.",
         "",
         "| network | | centre, zeros | mean, replicate | mean, zeros |",
