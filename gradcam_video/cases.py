@@ -97,10 +97,10 @@ def choose(
 ) -> list[Case]:
     """Choose the cases to show: fourteen, as in the post; the split 7 + 4 + 3 is ours.
 
-    Within a kind, classes that were not shown yet go first; among equals the clearest example of
-    the kind: the highest margin for positive, the one nearest to zero for medium, the lowest for
-    negative; then the order given. Where a kind has too few clips, the clips nearest to it stand
-    in (`Case.stands_in`); their `kind` stays what it is.
+    Within a kind, classes that were not shown yet go first, then clips of another sort (told by
+    `Clip.note`); among equals the clearest example of the kind: the highest margin for positive,
+    the one nearest to zero for medium, the lowest for negative; then the order given. Where a kind
+    has too few clips, the nearest ones stand in (`Case.stands_in`); their `kind` stays what it is.
 
     Args:
         explanations: each with its `true_label`.
@@ -121,7 +121,7 @@ def choose(
     taken: dict[str, list[_Row]] = {}
     for kind, count in wanted.items():
         own = sorted((row for row in rows if row.kind == kind), key=_clearest_first)
-        taken[kind] = _varied(own, count, ())
+        taken[kind] = _varied(own, count)
     used = {row.place for some in taken.values() for row in some}
     for kind, count in wanted.items():
         left = [row for row in rows if row.place not in used]
@@ -146,7 +146,7 @@ class _Row:
                 f"{e.clip.source}: its true label is not known, so it cannot be a case; "
                 "give it one with e.with_label(…)"
             )
-        self.place, self.explanation = place, e
+        self.place, self.explanation, self.note = place, e, e.clip.note
         self.true_label = e.labels[find_label(e.true_label, e.labels)]
         self.margin, self.kind = margin(e, self.true_label), kind_of(e, self.true_label)
 
@@ -156,13 +156,19 @@ def _clearest_first(row: _Row) -> tuple[float, int]:
     return key[row.kind], row.place
 
 
-def _varied(rows: Sequence[_Row], count: int, shown: Sequence[str]) -> list[_Row]:
-    """The first `count` rows, taken in rounds in which every true class comes once."""
-    rounds, place = Counter(shown), {}
-    for row in rows:
-        rounds[row.true_label] += 1
-        place[row.place] = rounds[row.true_label]
-    return sorted(rows, key=lambda row: place[row.place])[:count]
+def _varied(rows: Sequence[_Row], count: int) -> list[_Row]:
+    """The first `count` rows, but what was not shown yet goes first: class, then kind of clip."""
+    left, picked = list(rows), []
+    classes: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    while left and len(picked) < count:
+        # min takes the first among equals, so the order of `rows` decides
+        row = min(left, key=lambda row: (classes[row.true_label], notes[row.note]))
+        left.remove(row)
+        picked.append(row)
+        classes[row.true_label] += 1
+        notes[row.note] += 1
+    return picked
 
 
 def _distance(gap: float, kind: str) -> float:

@@ -19,16 +19,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from . import demo
+from .cases import KINDS, choose
 from .clip import Clip, find_clips, read_clip
 from .errors import BadInput
-
-if TYPE_CHECKING:  # torch takes a second to import: not for --help
-    from .models import VideoModel
+from .explain import explain
+from .labels import find_label
+from .models import VideoModel
+from .options import add_model_options, model_from
+from .show.page import figures_page
 
 PAGE = "index.html"
 FIRST_SEED = 5_000_000  # scripts/train_demo.py trains on seeds below 1,000,000
@@ -41,10 +45,7 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
     """The options of `gradcam-video figures`."""
     parser.set_defaults(run=run_figures)
     parser.add_argument("--out", required=True, metavar="DIR", help=f"gets {PAGE} and the figures")
-    parser.add_argument("--model", default="demo", metavar="M", help="default: demo; see `models`")
-    parser.add_argument(
-        "--weights", metavar="FILE", help="safetensors or a state_dict; none: random (UNTRAINED)"
-    )
+    add_model_options(parser)
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -52,7 +53,6 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
     parser.add_argument("--seed", type=int, default=0, help="draws the clips (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
 
 
 def run_figures(options: argparse.Namespace) -> int:
@@ -62,11 +62,6 @@ def run_figures(options: argparse.Namespace) -> int:
         BadInput: unknown model, folder without labelled clips, or an output folder that cannot be
             written or holds other things.
     """
-    from .cases import choose
-    from .explain import explain
-    from .models import load_model
-    from .show.page import figures_page
-
     started = time.monotonic()
     if options.count < 1:
         raise BadInput(f"--count {options.count}: give 1 or more")
@@ -74,8 +69,7 @@ def run_figures(options: argparse.Namespace) -> int:
         raise BadInput(f"--seed {options.seed}: give 0 or more")
     out = Path(options.out)
     with _whole_folder(out) as folder:
-        weights = {None: "default", "none": None}.get(options.weights, options.weights)
-        model = load_model(options.model, weights, device=options.device)
+        model = model_from(options)
         if options.data is None:
             samples, origin = made_clips(model.labels, options.seed), _MADE
         else:
@@ -157,7 +151,7 @@ class Hardship:
 HARDSHIPS = (
     Hardship("as in training, but a scene never trained on"),
     Hardship("harder than in training: 240×320 pixels", size=(240, 320)),
-    Hardship("harder than in training: noise of 20 in 255", noise=20),
+    Hardship("harder than in training: noise of 12 in 255", noise=12),
     Hardship("harder than in training: contrast cut to a quarter", contrast=0.25),
     Hardship("harder than in training: every second frame lost", stutter=2),
 )
@@ -173,9 +167,6 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
     Raises:
         BadInput: the model does not know the classes of the made world.
     """
-    from . import demo
-    from .labels import find_label
-
     names = list(labels)
     for label in demo.NAMES:
         try:
@@ -196,8 +187,6 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
 
 def made_clip(label: str, seed: int, hardship: Hardship) -> Clip:
     """One made clip, plain or hard; its note says which."""
-    from . import demo
-
     clip = demo.render(label, seed, size=hardship.size or (demo.SIZE, demo.SIZE)).clip
     frames = clip.frames[np.arange(len(clip)) // hardship.stutter * hardship.stutter]
     if hardship.contrast != 1 or hardship.noise:
@@ -226,8 +215,6 @@ def folder_clips(
     Raises:
         BadInput: no such folder, no sub-folders, or one whose name is no class of the model.
     """
-    from .labels import find_label
-
     try:
         folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
     except OSError as error:
@@ -299,8 +286,6 @@ def _whole_folder(out: Path) -> Generator[Path]:
 
 def _ours(out: Path) -> bool:
     """Whether a folder holds nothing but what this command wrote."""
-    from .cases import KINDS
-
     names = {path.name for path in out.iterdir()} - {PAGE}
     return (out / PAGE).is_file() and all(name.split("-")[0] in KINDS for name in names)
 

@@ -560,11 +560,17 @@ def _from_checkpoint(path: Path, labels: Sequence[str] | None, cam_layer: str | 
             f"{path}: not a checkpoint of this package; for plain weights give --model NAME "
             "--weights FILE"
         )
-    architecture = json.loads(metadata["architecture"])
-    own = json.loads(metadata["labels"])
-    net = _BUILDERS[architecture.pop("name")](architecture, len(own))
+    try:
+        architecture = json.loads(metadata["architecture"])
+        own = json.loads(metadata["labels"])
+        options = json.loads(metadata["preprocessing"])
+        net = _BUILDERS[architecture.pop("name")](architecture, len(own))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadInput(
+            f"{path}: its metadata cannot be understood ({type(error).__name__}: {error}); it was "
+            "written by another version, or damaged"
+        ) from error
     _load(net, state, path.name, path)
-    options = json.loads(metadata["preprocessing"])
     return VideoModel(
         net,
         labels or own,

@@ -194,6 +194,21 @@ def test_online_weights_arrive_with_labels_and_preprocessing(
     assert torch.equal(middle, state["features.0.weight"])
 
 
+def test_damaged_metadata_is_one_line(tmp_path: Path) -> None:
+    good = {"format": "gradcam_video-1", "architecture": '{"name": "demo"}', "labels": "[]"}
+    for spoilt in (
+        {"architecture": "demo"},
+        {"architecture": '{"name": "x"}'},
+        {"labels": "7"},
+        {},
+    ):
+        safetensors.torch.save_file(
+            {"a": torch.zeros(1)}, tmp_path / "m.safetensors", {**good, **spoilt}
+        )
+        with pytest.raises(gv.BadInput, match="metadata cannot be understood"):
+            load_model(tmp_path / "m.safetensors")
+
+
 class Evil:
     """A pickle that would run code when it is loaded."""
 

@@ -14,8 +14,8 @@ LOOK_AT = {
     "and does it follow it from frame to frame?",
     "medium": f"The true class is first or second, by less than {CLEAR:g}. Which frames could be "
     "seen either way? Where two maps are shown, the second is that of the true class.",
-    "negative": "Another class is clearly first. What did the network look at instead, and is "
-    "there evidence for the true class (the second map) that lost?",
+    "negative": "Another class is clearly first, or two others are. What did the network look at "
+    "instead, and is there evidence for the true class (the second map) that lost?",
 }
 _KIND_WORDS = {
     "positive": "clearly right",
@@ -103,7 +103,7 @@ def figures_page(
             f'<section id="{kind}">\n<h2>{kind.capitalize()}</h2>\n<p>{_text(LOOK_AT[kind])}</p>\n'
             f'{honest}<div class="figures">\n{body}\n</div>\n</section>'
         )
-    about = f"Model: {', '.join(models)}." + "".join(f" {remark}." for remark in remarks)
+    about = f"Model: {', '.join([*models, *remarks])}."
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -126,9 +126,9 @@ how much evidence each frame holds.</p>
 <h2>How these were chosen</h2>
 <p>By a rule, not by hand. Margin is the probability of the true class minus the highest other one.
 Positive: {CLEAR:g} or more. Medium: less than {CLEAR:g} either way, and the true class first or
-second. Negative: all the rest. Classes not shown yet go first, then the clearest examples of their
-kind. The post shows fourteen figures, sorted by looking; the split of 7, 4 and 3 and the rule are
-ours.</p>
+second. Negative: all the rest. Classes not shown yet go first, then clips of another sort, then the
+clearest examples of their kind. The post shows fourteen figures, sorted by looking; the split of 7,
+4 and 3 and the rule are ours.</p>
 <p>Made on {_text(date)} by <code>{_text(command)}</code></p>
 </footer>
 <script>{_SCRIPT}</script>
@@ -172,7 +172,7 @@ def _figure(folder: str, case: Case) -> str:
 {rows}
 </table>
 <p class="soft">True class: place {case.rank}, margin {case.margin:+.2f}.{_text(empty)}{untrained}
-{_text(_sentence(e.clip.source, e.clip.note))}</p>
+{_text(_about(e.clip.source, e.clip.note))}</p>
 <p class="soft">{links}</p>
 </figcaption>
 </figure>"""
@@ -186,9 +186,8 @@ def _row(name: str, p: float, true: bool) -> str:
     )
 
 
-def _sentence(*parts: str) -> str:
-    words = ": ".join(part for part in parts if part)
-    return words[:1].upper() + words[1:] + "." if words else ""
+def _about(source: str, note: str) -> str:
+    return f"Clip: {source}" + (f" ({note})." if note else ".")
 
 
 def _text(words: str) -> str:
