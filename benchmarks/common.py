@@ -117,7 +117,7 @@ def machine_line(facts: dict[str, Any]) -> str:
 
 def command_line(module: str, arguments: Sequence[str]) -> str:
     """The command as typed, without the folders of this machine."""
-    short = [a if a.startswith("-") or os.sep not in a else Path(a).name for a in arguments]
+    short = [Path(a).name if Path(a).is_absolute() or ".." in a else a for a in arguments]
     return shlex.join(["python", "-m", module, *short])
 
 

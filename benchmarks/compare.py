@@ -1,7 +1,7 @@
 """This package beside pytorch-grad-cam, captum, torch-cam and a bare forward, in one run.
 
-    python -m benchmarks.compare                          # the table of the README, about an hour
-    python -m benchmarks.compare --full                   # all 40 classes of every library: a day
+    python -m benchmarks.compare                          # the table of the README: half an hour or more
+    python -m benchmarks.compare --full                   # all 40 classes of every library: hours
     python -m benchmarks.compare --net demo --sizes 32 --rounds 1 --out DIR      # a quick look
 
 Writes results.json (every single measurement) and table.md. See README.md for what is measured.
@@ -205,18 +205,26 @@ def measure(options: argparse.Namespace, size: int, say: Callable[[str], None]) 
 # --- from measurements to a table --------------------------------------------------------------
 
 
-def ratio(result: dict[str, Any], key: str, base: str = BARE) -> tuple[float, float, float] | None:
+def ratio(
+    result: dict[str, Any], key: str, base: str = BARE, clock: str = "seconds"
+) -> tuple[float, float, float] | None:
     """A row's time as a multiple of the bare forward of the same round, for all its classes.
+
+    Args:
+        result: of `measure`, at one size.
+        key: the row.
+        base: the row that it is compared with.
+        clock: "seconds" on the wall, or "cpu_seconds" of all cores together.
 
     Returns:
         first quartile, median, third quartile over the rounds; None if the row was not run.
     """
     row = result["rows"].get(key)
-    if row is None:
+    if row is None or clock not in row:
         return None
-    times = row["seconds"]
+    times = row[clock]
     scale = _scale(result, row)
-    bare = result["rows"][base]["seconds"]
+    bare = result["rows"][base][clock]
     return quartiles([t * scale / b for t, b in zip(times, bare, strict=True)])
 
 
@@ -238,15 +246,15 @@ def bars(result: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     time_same = ratio(result, "gradcam_video/all")
     if time_same:
-        found.append(("all maps, × one forward of the same network", time_same[1], 1.05))
+        found.append(("All maps, × one forward of the same network", time_same[1], 1.05))
     time_faster = ratio(result, "gradcam_video faster/all")
     if time_faster:
-        words = "all maps with `faster()`, × one forward of the network as loaded"
+        words = "All maps with `faster()`, × one forward of the network as loaded"
         found.append((words, time_faster[1], 0.85))
     mib = extra(result, "gradcam_video/all", BARE)
     if mib is not None:
         limit = 1.1 * result["feature_map_mib"]
-        found.append(("all maps, MiB beyond one forward of the same network", mib, limit))
+        found.append(("All maps, MiB beyond one forward of the same network", mib, limit))
     return [{"what": w, "found": f, "at_most": limit, "met": f <= limit} for w, f, limit in found]
 
 
@@ -342,11 +350,21 @@ def _notes(results: dict[str, Any]) -> str:
             f"- At {result['size']} ({result['device']}) the feature map ({maps}) has "
             f"{result['feature_map_mib']:.2f} MiB. "
             + " ".join(
-                f"{bar['what'].capitalize()}: {bar['found']:.2f} (at most {bar['at_most']:.2f}: "
+                f"{bar['what']}: {bar['found']:.2f} (at most {bar['at_most']:.2f}: "
                 f"{'met' if bar['met'] else '**not met**'})."
                 for bar in result["bars"]
             )
         )
+        cpu = {
+            row.key: found[1]
+            for row in ROWS
+            if row.key != BARE and (found := ratio(result, row.key, clock="cpu_seconds"))
+        }
+        if cpu:
+            lines.append(
+                f"- At {result['size']} in processor time, which other work on the machine "
+                "disturbs less: " + ", ".join(f"{k} {v:.2f} ×" for k, v in cpu.items()) + "."
+            )
     worst = [result["agreement"] for result in results["sizes"]]
     if all(isinstance(w, dict) for w in worst):
         maps = max(v for w in worst for k, v in w.items() if k.startswith("maps"))

@@ -79,7 +79,8 @@ def _expect(child: subprocess.Popen[str], word: str) -> None:
         if line.strip() == word:
             return
     lines = child.stderr.read().strip().splitlines()
-    raise RuntimeError(f"the process that measures memory failed: {' | '.join(lines[-3:])}")
+    last = " | ".join(lines[-3:])
+    raise RuntimeError(f"the process that measures memory failed ({child.wait()}): {last}")
 
 
 def _status(pid: int, field: str) -> float:

@@ -73,12 +73,13 @@ def captum(model: VideoModel, x: Tensor, classes: Sequence[int]) -> Tensor:
     from captum.attr import LayerGradCam
 
     cam = LayerGradCam(model.net, model.net.get_submodule(model.cam_layer))
-    maps = []
-    for k in classes:
+
+    def attributed(k: int) -> Tensor:
         attribution = cam.attribute(x, target=k)  # (1, 1, T', h, w)
         assert isinstance(attribution, Tensor)
-        maps.append(attribution.detach()[0, 0])
-    return torch.stack(maps)
+        return attribution.detach()[0, 0]  # without it, each graph would live through the next
+
+    return torch.stack([attributed(k) for k in classes])
 
 
 def torch_cam(model: VideoModel, x: Tensor, classes: Sequence[int]) -> Tensor:

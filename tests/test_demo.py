@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from torch import nn
 
 from gradcam_video import demo
 from gradcam_video.errors import BadInput
 from gradcam_video.labels import FORTY_NAMES
+from gradcam_video.models import VideoModel, load_model
 
 WEIGHTS = Path(demo.__file__).parent / "weights" / "demo.safetensors"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_demo.py"
+SOFT = 3  # pixels: how far the soft edge of a sharp tip reaches beyond the mask
+LOOSE = 4  # a seed whose action can start a little earlier or later
 MOVING = [name for name in demo.NAMES if name != demo.HOLDING]
 
 
@@ -38,14 +40,8 @@ def script() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def trained() -> nn.Module:
-    net = demo.network()
-    with safe_open(WEIGHTS, framework="pt") as file:
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    missing = net.load_state_dict(state, strict=False)
-    assert not missing.unexpected_keys
-    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
-    return net.eval()
+def model() -> VideoModel:
+    return load_model("demo")
 
 
 # ---- the world --------------------------------------------------------------------------------
@@ -83,7 +79,7 @@ def test_the_mask_is_what_the_object_covers(label: str, seed: int) -> None:
     changed = (scene.clip.frames != empty.clip.frames).any(-1)  # (T, H, W)
     assert mask.any((1, 2)).all()
     assert not empty.masks["object"].any()
-    assert not (changed & ~grown(mask, 1)).any()  # nothing else changes, soft edges excepted
+    assert not (changed & ~grown(mask, SOFT)).any()  # nothing else changes
     assert (changed & mask).sum() > 0.97 * mask.sum()  # and what the mask covers does
 
 
@@ -96,23 +92,18 @@ def test_the_action_is_when_the_object_moves(label: str, seed: int) -> None:
     moves = np.array([(mask[t] != mask[t - 1]).any() for t in range(1, 16)])  # frame t = 1..15
     expected = np.array([first <= t <= last for t in range(1, 16)])
     assert np.array_equal(moves, expected)
-    # Outside the object's old and new place the picture stands still, up to the exposure.
-    still = ~grown(mask.any(0)[None], 1)[0]
-    film = scene.clip.frames[:, still].astype(float)  # (T, pixels, 3)
-    assert np.abs(film / film.mean((1, 2), keepdims=True) * film.mean() - film[0]).max() < 12
 
 
 @pytest.mark.parametrize("label", MOVING)
 @pytest.mark.parametrize("delay", [-1, 1, 2])
 def test_delay_moves_the_action_and_nothing_else(label: str, delay: int) -> None:
-    seed = 11  # its action can be moved by these
-    scene = demo.render(label, seed, without=("shake",))
-    late = demo.render(label, seed, delay=delay, without=("shake",))
+    scene = demo.render(label, LOOSE, without=("shake",))
+    late = demo.render(label, LOOSE, delay=delay, without=("shake",))
     assert late.action == (scene.action[0] + delay, scene.action[1] + delay)
     frames = range(max(0, delay), 16 + min(0, delay))
     for t in frames:
         assert np.array_equal(late.masks["object"][t], scene.masks["object"][t - delay])
-    covered = grown(scene.masks["object"] | late.masks["object"], 1)
+    covered = grown(scene.masks["object"] | late.masks["object"], SOFT)
     same = (scene.clip.frames == late.clip.frames).all(-1)
     assert same[~covered].all()
 
@@ -136,7 +127,7 @@ def test_opposites_are_one_path_both_ways(label: str, seed: int) -> None:
     a = there.masks["object"][first - 1 : last + 1]  # from rest to rest
     b = back.masks["object"][first - 1 : last + 1][::-1]
     assert (a != b).sum() <= 0.02 * a.sum()  # up to rounding at the edges
-    everywhere = grown(there.masks["object"] | back.masks["object"], 1)
+    everywhere = grown(there.masks["object"] | back.masks["object"], SOFT)
     assert (there.clip.frames == back.clip.frames).all(-1)[~everywhere].all()
 
 
@@ -169,9 +160,9 @@ def test_each_class_does_what_it_says(seed: int) -> None:
         ({"without": ("hand",)}, "no part 'hand'"),
     ],
 )
-def test_bad_arguments(arguments: dict, says: str) -> None:
+def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        demo.render(**{"label": demo.UP, "seed": 0, **arguments})
+        demo.render(**{"label": demo.UP, "seed": 0} | arguments)
 
 
 # ---- the network ------------------------------------------------------------------------------
@@ -206,37 +197,43 @@ def test_augmentation_keeps_label_and_motion_together(script: ModuleType) -> Non
     assert len(seen) > 8  # the augmentation does turn things
 
 
-def test_shipped_checkpoint_says_what_it_is() -> None:
+def test_shipped_checkpoint_says_what_it_is(model: VideoModel) -> None:
     with safe_open(WEIGHTS, framework="pt") as file:
         metadata = file.metadata()
-        dtypes = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
-    assert dtypes == {torch.float32}
-    assert metadata["format"] == "gradcam_video-1"
-    assert metadata["architecture"] == "demo"
-    assert tuple(json.loads(metadata["labels"])) == demo.NAMES
-    assert json.loads(metadata["preprocessing"])["mean"] == list(demo.MEAN)
-    assert "made moving shapes" in metadata["note"]
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    names = {key for key in demo.network().state_dict() if not key.endswith("batches_tracked")}
+    assert set(tensors) == names
+    assert "made moving shapes" in metadata["trained_on"]
     assert WEIGHTS.stat().st_size <= 1_000_000
+    assert model.labels == demo.NAMES
+    assert model.size == (demo.SIZE, demo.SIZE)
+    assert model.mean == demo.MEAN and model.std == demo.STD
+    assert model.cam_layer.startswith("stage3")
+    assert "only made moving shapes" in model.remark
 
 
 def test_shipped_network_knows_the_classes_and_looks_at_the_object(
-    script: ModuleType, trained: nn.Module
+    script: ModuleType, model: VideoModel
 ) -> None:
-    scores = script.score(trained, range(2_000_000, 2_000_006))  # 42 fresh clips
+    scores = script.score(model.net, range(2_000_000, 2_000_003))  # 21 fresh clips
     moving = scores["all that move"]
     accuracy = np.mean([scores[name]["accuracy"] for name in demo.NAMES])
-    assert accuracy >= 0.9
+    assert accuracy >= 0.95
     assert moving["pointing"] >= 0.7
     assert moving["energy"] >= 2 * moving["uniform"]
     assert moving["energy"] >= 1.5 * moving["gaussian"]
 
 
-def test_without_the_object_its_evidence_is_gone(script: ModuleType, trained: nn.Module) -> None:
-    # The counterfactual: the same scene with nothing moving must not look like a motion.
-    films = [
-        script.as_film(demo.render(name, 2_100_000 + i, without=("object",)))
-        for i, name in enumerate(MOVING)
-    ]
-    with torch.inference_mode():
-        logits = trained(script.preprocess(torch.stack(films)))
-    assert (logits.argmax(1) == demo.NAMES.index(demo.HOLDING)).float().mean() >= 0.8
+def test_without_the_object_its_evidence_is_gone(script: ModuleType, model: VideoModel) -> None:
+    # The counterfactual: where nothing moves, no class of motion finds evidence.
+    for i, name in enumerate(MOVING):
+        k = demo.NAMES.index(name)
+        total = []
+        for without in ((), ("object",)):
+            frames = demo.render(name, 2_100_000 + i, without=without).clip.frames
+            _, signed = script.class_maps(
+                model.net, script.preprocess(torch.from_numpy(frames[None]))
+            )
+            total.append(signed[0, k].clamp(min=0).sum())
+        assert total[1] < 0.1 * total[0]
