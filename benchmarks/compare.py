@@ -1,6 +1,6 @@
 """This package beside pytorch-grad-cam, captum, torch-cam and a bare forward, in one run.
 
-    python -m benchmarks.compare                          # the table of the README: half an hour or more
+    python -m benchmarks.compare                          # the table of the README: half an hour+
     python -m benchmarks.compare --full                   # all 40 classes of every library: hours
     python -m benchmarks.compare --net demo --sizes 32 --rounds 1 --out DIR      # a quick look
 

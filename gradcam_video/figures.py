@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from . import demo
 from .cases import KINDS, choose
@@ -125,13 +124,6 @@ def write_figure(case: Any, folder: Path) -> None:
         "margin": round(case.margin, 6),
     }
     e.save(folder, label=shown, cmap="jet", summary=facts)
-    fewer_colours(folder / "sheet.png")
-
-
-def fewer_colours(png: Path) -> None:
-    """Rewrite a picture with 256 colours: enough for thumbnails, in a third of the bytes."""
-    picture = Image.open(png).quantize(256, method=Image.Quantize.MEDIANCUT)
-    picture.save(png, optimize=True)
 
 
 # --- clips ------------------------------------------------------------------------------------

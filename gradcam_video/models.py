@@ -544,7 +544,7 @@ def save_model(
     tensors = {k: t.detach().cpu().contiguous() for k, t in model.net.state_dict().items()}
     partial = path.with_name(path.name + ".part")
     try:
-        safetensors.torch.save_file(tensors, partial, metadata)
+        partial.write_bytes(safetensors.torch.save(tensors, metadata))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
