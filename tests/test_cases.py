@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import demo, figures, models
+from gradcam_video import demo, figures
 from gradcam_video.cases import Case, choose, kind_of, margin, rank
 from gradcam_video.clip import Clip
 from gradcam_video.errors import BadInput
@@ -252,7 +252,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven clips of the made world, and the demonstration network without its weights."""
     monkeypatch.setattr(figures, "MADE_SCENES", 1)
     monkeypatch.setattr(figures, "HARDSHIPS", figures.HARDSHIPS[:1])
-    monkeypatch.setattr(models, "load_model", untrained_model)
+    monkeypatch.setattr("gradcam_video.options.load_model", untrained_model)
 
 
 def untrained_model(name: str = "demo", *_: object, **__: object) -> VideoModel:
