@@ -24,7 +24,6 @@ from PIL import Image
 from gradcam_video import demo
 from gradcam_video.cli import main
 from gradcam_video.models import VideoModel, save_model
-from gradcam_video.show import save as show_save  # noqa: F401  (imported before it is patched)
 
 SIX = {
     "overlay.mp4",
