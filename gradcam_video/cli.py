@@ -16,7 +16,14 @@ from tqdm import tqdm
 
 from .clip import Clip, clip_name, find_clips, read_clip
 from .errors import BadInput
-from .explain import METHODS, SCOPES, Explanation, explain, explain_windows
+from .explain import (
+    METHODS,
+    SCOPES,
+    Explanation,
+    clips_at_once,
+    explain,
+    explain_windows,
+)
 from .figures import add_figures_options
 from .labels import find_label
 from .models import VideoModel, known_models
@@ -143,9 +150,7 @@ def _explain(options: argparse.Namespace) -> int:
             find_label(name, model.labels)
 
     failed = len(problems)
-    batch = options.batch or (1 if model.device.type == "cpu" else 8)
-    if options.windows == "all":
-        batch = 1
+    batch = 1 if options.windows == "all" else options.batch or clips_at_once(model)
     for group in _groups(jobs, batch):
         ready: list[tuple[Path, Clip]] = []
         for path, folder in group:

@@ -59,7 +59,7 @@ def explain(
     wanted = _wanted(model, classes)
     clips = [clip] if isinstance(clip, Clip) else list(clip)
     explanations: list[Explanation] = []
-    for group in _batches(clips, batch or (1 if model.device.type == "cpu" else 8)):
+    for group in _batches(clips, batch or clips_at_once(model)):
         started = time.perf_counter()
         inputs = [model.preprocess(c) for c in group]
         x = torch.cat([x for x, _ in inputs])  # (N, 3, T, H, W)
@@ -85,6 +85,11 @@ def explain(
                 )
             )
     return explanations[0] if isinstance(clip, Clip) else explanations
+
+
+def clips_at_once(model: VideoModel) -> int:
+    """How many clips go through a network together unless told: eight on a GPU, one on a CPU."""
+    return 1 if model.device.type == "cpu" else 8
 
 
 def _wanted(model: VideoModel, classes: Sequence[str | int] | None) -> np.ndarray | None:
