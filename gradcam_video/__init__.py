@@ -11,12 +11,15 @@ logits and the maps of every class, an `Explanation`; and the `Explanation` is l
     e.top(2), e.sheet(), e.player(), e.save("explained")
 """
 
+from . import tabletop
 from .clip import Clip, find_clips, read_clip, read_windows
+from .datasets import SomethingSomething
 from .errors import BadInput
 from .explain import METHODS, Explanation, explain, explain_windows
 from .inflate import inflate
 from .labels import FORTY, TEMPLATES, Label, find_label
 from .models import VideoModel, known_models, load_model, save_model
+from .truth import Truth
 
 __version__ = "0.1.0"
 
@@ -28,6 +31,8 @@ __all__ = [
     "Clip",
     "Explanation",
     "Label",
+    "SomethingSomething",
+    "Truth",
     "VideoModel",
     "explain",
     "explain_windows",
@@ -39,4 +44,5 @@ __all__ = [
     "read_clip",
     "read_windows",
     "save_model",
+    "tabletop",
 ]

@@ -28,8 +28,20 @@ from .figures import add_figures_options
 from .labels import find_label
 from .models import VideoModel, known_models
 from .options import add_model_options, model_from
+from .scan import add_scan_options
+from .score import add_score_options
+from .tabletop.disk import add_generate_options
+from .training_commands import add_evaluate_options, add_train_options
 
 OK, BAD = 0, 2
+COMMANDS = {  # name: what it does, and what adds its options and the function that runs it
+    "generate": ("Tabletop clips on disk, truth beside", add_generate_options),
+    "scan": ("what of a data set is missing or damaged", add_scan_options),
+    "train": ("train a network on a data set", add_train_options),
+    "evaluate": ("top-1, top-5, per class", add_evaluate_options),
+    "score": ("is the explanation right? on clips with truth", add_score_options),
+    "figures": ("the post's fourteen figures, and a page", add_figures_options),
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,8 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     explaining.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
 
-    figures = commands.add_parser("figures", help="the post's fourteen figures, and a page")
-    add_figures_options(figures)
+    for name, (does, add_options) in COMMANDS.items():
+        add_options(commands.add_parser(name, help=does))
 
     models = commands.add_parser("models", help="the names that --model takes")
     models.set_defaults(run=_models)

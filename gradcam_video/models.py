@@ -30,11 +30,13 @@ from .errors import BadInput
 from .grid import View
 from .inflate import INFLATABLE, inflate
 from .labels import FORTY_NAMES, TEMPLATES
+from .tabletop.network import network as tabletop_network
 from .trace import Trace, evaluating, trace
 
 FORMAT = "gradcam_video-1"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KINETICS = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
+SHIPPED = ("tabletop", "demo")  # their weights lie in the package
 DEMO_REMARK = "demonstration network: knows only made moving shapes"
 
 
@@ -239,14 +241,14 @@ class Known:
     """One name that `load_model` takes."""
 
     name: str
-    kind: str  # "demo", "inflated" (2D, ImageNet) or "video" (Kinetics-400)
+    kind: str  # "shipped", "inflated" (2D, ImageNet) or "video" (Kinetics-400)
     needs: str
     here: bool
 
 
 def known_models() -> list[Known]:
     """The names `load_model` takes, what each needs, and whether its weights are here already."""
-    rows = [Known("demo", "demo", "nothing: ships with the package", True)]
+    rows = [Known(name, "shipped", "nothing: ships with the package", True) for name in SHIPPED]
     for kind, names in (("inflated", INFLATABLE), ("video", KINETICS)):
         what = "ImageNet" if kind == "inflated" else "Kinetics-400"
         for name in sorted(names):
@@ -297,8 +299,8 @@ def load_model(
             network's, or no connection to download them.
     """
     name = os.fspath(name)
-    if name == "demo":
-        name = os.fspath(Path(__file__).parent / "weights" / "demo.safetensors")
+    if name in SHIPPED:
+        name = os.fspath(Path(__file__).parent / "weights" / f"{name}.safetensors")
     if Path(name).suffix == ".safetensors" or os.sep in name:
         model = _from_checkpoint(Path(name), labels, cam_layer)
     elif name in KINETICS:
@@ -592,9 +594,11 @@ def _from_checkpoint(path: Path, labels: Sequence[str] | None, cam_layer: str | 
 def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name == "demo":
         return lambda options, classes: demo.network()
+    if name == "tabletop":
+        return lambda options, classes: tabletop_network(classes, **options)
     if name in KINETICS:
         return lambda options, classes: get_model(name, weights=None, num_classes=classes)
     return lambda options, classes: inflate(_build2d(name, classes), **options)
 
 
-_BUILDERS = {name: _builder(name) for name in ("demo", *KINETICS, *INFLATABLE)}
+_BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *INFLATABLE)}

@@ -1,0 +1,187 @@
+"""Is the data set whole? What is missing or damaged is better known before hours of training.
+
+The quick look opens every clip, reads when each of its frames is shown and decodes nothing. The
+deep one decodes every frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from .clip import IMAGES, TOLERANCE, _reel
+from .datasets import SomethingSomething, annotated_splits, lost
+from .errors import BadInput
+from .tabletop.disk import TRUTH
+
+KINDS = ("missing", "empty", "corrupt", "unlabelled", "without truth")
+"""What can be wrong: not there; nothing in it; holed, cut off or not to be decoded; no label, or
+none of the 174; made, but its truth is gone."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a scan found in one split.
+
+    Attributes:
+        split: its name.
+        total: annotated clips that were looked for.
+        good: those with nothing wrong.
+        problems: kind (one of `KINDS`) -> id -> one line that names the file.
+        short: ids of good clips that are shorter than what is sampled of them, so that their last
+            frame is repeated. That is normal: every second real clip is.
+        deep: whether every frame was decoded.
+    """
+
+    split: str
+    total: int
+    good: int
+    problems: dict[str, dict[str, str]] = field(default_factory=dict)
+    short: list[str] = field(default_factory=list)
+    deep: bool = False
+
+    def __str__(self) -> str:
+        """A table for people: counts first, then every problem by name."""
+        how = "every frame decoded" if self.deep else "quick look, nothing decoded"
+        lines = [f"{self.split}: {self.good} of {self.total} clips are good ({how})"]
+        lines += [f"  {kind}: {len(found)}" for kind, found in self.problems.items()]
+        if self.short:
+            lines += [f"  short: {len(self.short)} of the good ones repeat their last frame"]
+        lines += [
+            f"  {kind}: {id_}: {why}"
+            for kind, found in self.problems.items()
+            for id_, why in found.items()
+        ]
+        return "\n".join(lines)
+
+
+def scan(
+    data: SomethingSomething | str | os.PathLike[str],
+    split: str = "validation",
+    classes: str = "all",
+    *,
+    deep: bool = False,
+    threads: int | None = None,
+) -> Report:
+    """Looks at every clip of one split.
+
+    Args:
+        data: a data set, or the folder of one.
+        split, classes: see `SomethingSomething`; a data set that was given has its own.
+        deep: decode every frame of every clip.
+        threads: clips looked at at the same time; None for one per core.
+
+    Raises:
+        BadInput: no such data set or split. A broken clip raises nothing, it is in the report.
+    """
+    if not isinstance(data, SomethingSomething):
+        data = SomethingSomething(data, split, classes)
+    look = partial(_look, data, deep=deep)
+    problems: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    short = []
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        found = pool.map(look, range(len(data)))
+        progress = tqdm(found, data.split, len(data), unit="clip", disable=not sys.stderr.isatty())
+        for id_, (kind, why) in zip(data.ids, progress, strict=True):
+            if kind == "short":
+                short.append(id_)
+            elif kind:
+                problems[kind][id_] = why
+    good = len(data) - sum(map(len, problems.values()))
+    problems["unlabelled"] = data.unlabelled
+    return Report(
+        data.split,
+        total=len(data) + len(data.unlabelled),
+        good=good,
+        problems={kind: found for kind, found in problems.items() if found},
+        short=short,
+        deep=deep,
+    )
+
+
+def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
+    """What is wrong with clip i: (one of `KINDS`, why), ("short", "") or ("", "")."""
+    path = data.path(i)
+    if not path.exists():
+        return "missing", f"{path}: not there"
+    try:
+        if _empty(path):
+            return "empty", f"{path}: nothing in it"
+        reel = _reel(path, None, None)
+        damage = lost(path, reel.end) or (reel.note if "damaged" in reel.note else "")
+        if path.is_dir() and not damage:
+            damage = _no_image(path)
+        if deep and not damage:
+            _, _, damage = reel.read(np.arange(len(reel.times)))
+    except (BadInput, OSError) as error:
+        return "corrupt", str(error)
+    if damage:
+        return "corrupt", f"{path}: {damage}"
+    truth = data.root / TRUTH / f"{data.ids[i]}.npz"
+    if data.made and not truth.exists():
+        return "without truth", f"{truth}: not there"
+    # The last of T frames is wanted (T - 1) / fps seconds after the first.
+    short = data.fps is not None and (data.frames - 1) / data.fps >= reel.end - TOLERANCE
+    return ("short", "") if short else ("", "")
+
+
+def _empty(path: Path) -> bool:
+    return not any(path.iterdir()) if path.is_dir() else not path.stat().st_size
+
+
+def _no_image(folder: Path) -> str:
+    """Whether images are empty files, or the first of them none at all."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    hollow = [path.name for path in files if not path.stat().st_size]
+    if hollow:
+        return f"{len(hollow)} images are files of 0 bytes, the first is {hollow[0]}"
+    with Image.open(files[0]):  # reads the header alone
+        return ""
+
+
+# --- command line -----------------------------------------------------------------------------
+
+
+def add_scan_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `gradcam-video scan`."""
+    parser.set_defaults(run=run_scan)
+    parser.add_argument("--data", required=True, metavar="DIR", help="the data set's folder")
+    parser.add_argument("--split", metavar="S", help="default: all that have labels")
+    parser.add_argument("--classes", default="all", help="forty or all 174 (default: all)")
+    parser.add_argument("--deep", action="store_true", help="decode every frame: slow")
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+
+
+def run_scan(options: argparse.Namespace) -> int:
+    """Scan the splits and print what was found.
+
+    Raises:
+        BadInput: no such data set or split, or not one good clip in it.
+    """
+    splits: Sequence[str] = [options.split] if options.split else annotated_splits(options.data)
+    reports = [scan(options.data, name, options.classes, deep=options.deep) for name in splits]
+    if options.json:
+        print(json.dumps({report.split: _plain(report) for report in reports}, indent=2))
+    else:
+        print("\n".join(map(str, reports)))
+    if not any(report.good for report in reports):
+        kinds = Counter({k: len(ids) for report in reports for k, ids in report.problems.items()})
+        what = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "nothing annotated"
+        raise BadInput(f"{options.data}: not one good clip ({what}); see data/README.md")
+    return 0
+
+
+def _plain(report: Report) -> dict[str, object]:
+    return {key: value for key, value in asdict(report).items() if key != "split"}

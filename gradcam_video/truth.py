@@ -1,0 +1,56 @@
+"""Truth: where and when the action of a clip really is. Known for Tabletop, unknown for the world.
+
+Strict truth is the hand and whatever the action is done to, in the frame itself. Tolerant truth is
+the same swept over one frame to either side and grown by 1/14 of the short side: motion lies
+between frames, and a map of 7 × 7 cells cannot point finer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+ROLES = ("hand", "object", "second", "target")
+"""The masks of a clip. `target` is what the action is done to: the object, and the second object
+where the action is done to both (stacking one on the other)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known about a made clip.
+
+    Attributes:
+        masks: role -> bool `(T, H, W)`, the pixels where it is visible; every role of `ROLES`.
+        action: first and last frame of the action, both included.
+        whole: the action is the camera's own (turning, approaching, moving away): the whole frame
+            is the truth, and such clips are scored apart.
+    """
+
+    masks: dict[str, np.ndarray]
+    action: tuple[int, int]
+    whole: bool = False
+
+    def __len__(self) -> int:
+        return len(self.masks["hand"])
+
+    def strict(self) -> np.ndarray:
+        """Hand and target in the frame itself, bool `(T, H, W)`; everything for camera classes."""
+        if self.whole:
+            return np.ones_like(self.masks["hand"])
+        return self.masks["hand"] | self.masks["target"]
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Truth:
+        """The truth of a clip made of these frames of this one, in this order.
+
+        The action becomes the first and last chosen frame inside it; where none is (the action
+        falls between two chosen frames), the chosen frame nearest to its middle.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        first, last = self.action
+        inside = np.flatnonzero((chosen >= first) & (chosen <= last))
+        if not len(inside):
+            inside = np.array([np.abs(chosen - (first + last) / 2).argmin()])
+        masks = {role: mask[chosen] for role, mask in self.masks.items()}
+        return replace(self, masks=masks, action=(int(inside[0]), int(inside[-1])))

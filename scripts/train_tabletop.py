@@ -1,0 +1,300 @@
+"""Train the network that ships as `tabletop`, and the controls it is compared with.
+
+    python scripts/train_tabletop.py draw       # clips and single frames of the made world
+    python scripts/train_tabletop.py frames     # a 2D network learns from single frames
+    python scripts/train_tabletop.py clips      # it is inflated and learns from clips
+    python scripts/train_tabletop.py clips --start scratch | flat | shuffled
+
+Everything is kept in --work and can be interrupted: run the same command again to go on. What the
+single frames teach is only what a frame can tell: which family of things the action is done to
+(one word a frame), and, per cell of the last map, how much of it is hand, thing or second thing.
+
+The starts, same clips, same steps:
+- inflated: from the 2D network, every filter repeated over 3 frames;
+- scratch: the same network, random filters;
+- flat: from the 2D network, not inflated: scores are averaged over frames, whose order it ignores;
+- shuffled: as inflated, but trained and tested on clips whose frames are shuffled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradcam_video.films import Augment, Cache
+from gradcam_video.inflate import inflate
+from gradcam_video.labels import FORTY_NAMES
+from gradcam_video.models import VideoModel, save_model
+from gradcam_video.recipe import Recipe
+from gradcam_video.tabletop import FPS, Plan
+from gradcam_video.tabletop.network import SIZE, SmallResNet, network
+from gradcam_video.train import fit
+
+OUT = Path(__file__).parents[1] / "gradcam_video" / "weights" / "tabletop.safetensors"
+TRAIN_SEEDS, VALID_SEEDS, FRAME_SEEDS = 1_000_000_000, 500_000_000, 2_000_000_000
+DRAWN = 240  # a scene is painted at this side and scaled down, as a real clip is read
+SIDE = 128  # side of the stored clips: crops of it are what the network sees
+FRAMES, RATE = 16, 4.0
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+REMARK = "knows only made clips (Tabletop)"
+STARTS = ("inflated", "scratch", "flat", "shuffled")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the network that ships as `tabletop`.")
+    parser.add_argument("what", choices=["draw", "frames", "clips"])
+    parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
+    parser.add_argument("--clips", type=int, default=12_000, help="training clips to draw")
+    parser.add_argument("--valid", type=int, default=400, help="clips to watch the training by")
+    parser.add_argument("--scenes", type=int, default=6_000, help="two single frames of each")
+    parser.add_argument("--start", choices=STARTS, default="inflated")
+    parser.add_argument("--epochs", type=float, default=5.0)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--sparse", type=float, default=1.0, help="weight of the L1 term")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="bf16", help="no, bf16, fp16")
+    parser.add_argument("--out", type=Path, help="default: the package's own file, if inflated")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.work.mkdir(parents=True, exist_ok=True)
+    if args.what == "draw":
+        draw_clips(args.work / "train", args.clips, TRAIN_SEEDS, args.threads)
+        draw_clips(args.work / "valid", args.valid, VALID_SEEDS, args.threads)
+        draw_frames(args.work / "frames.npz", args.scenes, args.threads)
+    elif args.what == "frames":
+        learn_frames(args.work, args.seed)
+    else:
+        learn_clips(args)
+
+
+# ---- drawing ------------------------------------------------------------------------------------
+
+
+def sampled(frames: int) -> np.ndarray:
+    """Which frames of a clip `read_clip` takes: 16 at 4 a second from its middle, int (16,)."""
+    start = max(0.0, (frames / FPS - FRAMES / RATE) / 2)
+    moments = start + np.arange(FRAMES) / RATE
+    return np.minimum(np.floor(moments * FPS + 1e-3).astype(int), frames - 1)
+
+
+def _film(job: tuple[int, int]) -> np.ndarray:
+    """One clip as the network will see it, uint8 (16, SIDE, SIDE, 3)."""
+    cv2.setNumThreads(1)
+    i, seed = job
+    plan = Plan(FORTY_NAMES[i % len(FORTY_NAMES)], seed)
+    film: dict[int, np.ndarray] = {}
+    indices = sampled(plan.frames)
+    for index in indices:
+        if index not in film:
+            picture, _ = plan.paint(int(index), (DRAWN, DRAWN))
+            film[index] = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.stack([film[index] for index in indices])
+
+
+def draw_clips(folder: Path, count: int, seed: int, workers: int) -> None:
+    """`count` clips, classes in turn, into folder/films.npy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "films.npy").exists():
+        return
+    shape = (count, FRAMES, SIDE, SIDE, 3)
+    part = folder / "films.part.npy"
+    films = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+    started = time.monotonic()
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [(i, seed + i) for i in range(count)]
+        for i, film in enumerate(pool.map(_film, jobs, chunksize=20)):
+            films[i] = film
+            if i % 500 == 499:
+                say(f"{i + 1} of {count} clips drawn", started)
+    films.flush()
+    part.rename(folder / "films.npy")
+
+
+def read_clips(folder: Path) -> Cache:
+    films = np.load(folder / "films.npy", mmap_mode="r")
+    return Cache(films, [i % len(FORTY_NAMES) for i in range(len(films))], FORTY_NAMES)
+
+
+def _frames(i: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Two frames of a scene, their shares of hand, thing, second thing per pixel, and a word."""
+    cv2.setNumThreads(1)
+    plan = Plan(FORTY_NAMES[i % len(FORTY_NAMES)], FRAME_SEEDS + i)
+    rng = np.random.default_rng(FRAME_SEEDS + i)
+    pictures, shares = [], []
+    for index in rng.choice(plan.frames, 2, replace=False):
+        picture, roles = plan.paint(int(index), (160, 160))
+        pictures.append(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+        layers = [(roles == role).astype(np.float32) for role in (1, 2, 3)]
+        small = [cv2.resize(x, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for x in layers]
+        shares.append((np.stack(small, -1) * 255).astype(np.uint8))
+    return np.stack(pictures), np.stack(shares), plan.words[0]
+
+
+def draw_frames(path: Path, scenes: int, workers: int) -> None:
+    if path.exists():
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        drawn = list(pool.map(_frames, range(scenes), chunksize=20))
+    pictures, shares = (np.concatenate([d[k] for d in drawn]) for k in (0, 1))
+    part = path.with_suffix(".part.npz")
+    np.savez(part, x=pictures, m=shares, w=np.array([d[2] for d in drawn]).repeat(2))
+    part.rename(path)
+
+
+# ---- the picture network learns from frames -----------------------------------------------------
+
+
+def learn_frames(work: Path, seed: int, steps: int = 1000, batch: int = 64) -> None:
+    """Trains `SmallResNet` on single frames; writes work/frames.pt, its weights but for the head."""
+    torch.manual_seed(seed)
+    started = time.monotonic()
+    stored = np.load(work / "frames.npz")
+    pictures, shares = torch.from_numpy(stored["x"]), torch.from_numpy(stored["m"])
+    words, families = np.unique(stored["w"], return_inverse=True)
+    family = torch.from_numpy(families)
+    net = SmallResNet(len(words)).to(memory_format=torch.channels_last)
+    cells = nn.Conv2d(net.head.in_features, 3, 1)  # what each cell of the last map shows
+    maps: list[Tensor] = []
+    handle = net.stage3.register_forward_hook(lambda m, i, o: maps.append(o))
+    weights = [*net.parameters(), *cells.parameters()]
+    groups = [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": 0.02},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 2e-3, total_steps=steps, pct_start=0.1
+    )
+    change = Augment()
+    rng = np.random.default_rng(seed)
+    for step in range(1, steps + 1):
+        rows = rng.integers(len(pictures), size=batch)
+        x, m = _changed(pictures, shares, rows, change, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            maps.clear()
+            word = net(x)
+            shown = cells(maps[0])
+        by_word = F.cross_entropy(word.float(), family[rows])
+        by_cell = F.binary_cross_entropy_with_logits(shown.float(), m)
+        optimiser.zero_grad(set_to_none=True)
+        (by_word + 5 * by_cell).backward()
+        nn.utils.clip_grad_norm_(weights, 2.0)
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 0:
+            say(f"step {step}/{steps}: word {by_word:.2f}, cells {by_cell:.4f}", started)
+    handle.remove()
+    state = {k: v for k, v in net.state_dict().items() if not k.startswith("head.")}
+    torch.save(state, work / "frames.pt")
+
+
+def _changed(
+    pictures: Tensor, shares: Tensor, rows: np.ndarray, change: Augment, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures (n, 3, SIZE, SIZE) and shares per cell (n, 3, 14, 14), cropped and mirrored alike."""
+    xs, ms = [], []
+    for row in rows:
+        seed = int(rng.integers(2**62))
+        plain = Augment(change.flip, change.crop, 0.0, 0.0, 0.0)
+        x, _ = change(pictures[row : row + 1], (SIZE, SIZE), np.random.default_rng(seed))
+        m, _ = plain(shares[row : row + 1], (SIZE, SIZE), np.random.default_rng(seed))
+        xs.append(x)
+        ms.append(m)
+    x = torch.cat(xs).permute(0, 3, 1, 2).float() / 255  # (n, 3, SIZE, SIZE)
+    m = torch.cat(ms).permute(0, 3, 1, 2).float() / 255
+    # Cell i is centred on pixel 8 i: the mean over the 8 pixels around it.
+    m = F.avg_pool2d(F.pad(m, (4, 4, 4, 4)), 8)[..., :14, :14]
+    x = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    return x.contiguous(memory_format=torch.channels_last), m
+
+
+# ---- the inflated network learns from clips -----------------------------------------------------
+
+
+def begin(start: str, work: Path, seed: int) -> nn.Module:
+    """The network before it has seen a clip."""
+    torch.manual_seed(seed)
+    if start == "scratch":
+        return network()
+    net2d = SmallResNet(len(FORTY_NAMES))
+    missing, unexpected = net2d.load_state_dict(
+        torch.load(work / "frames.pt", weights_only=True), strict=False
+    )
+    assert set(missing) == {"head.weight", "head.bias"} and not unexpected
+    return inflate(
+        net2d,
+        temporal_kernel=1 if start == "flat" else 3,
+        padding="replicate",
+        which="spatial",
+    )
+
+
+def learn_clips(args: argparse.Namespace) -> None:
+    started = time.monotonic()
+    out = args.work / f"{args.start}-{args.seed}"
+    data, valid = read_clips(args.work / "train"), read_clips(args.work / "valid")
+    model = VideoModel(
+        begin(args.start, args.work, args.seed),
+        FORTY_NAMES,
+        size=SIZE,
+        mean=MEAN,
+        std=STD,
+        cam_layer="stage3",
+        frames=FRAMES,
+        fps=RATE,
+        name="tabletop",
+        remark=REMARK,
+    )
+    recipe = Recipe(
+        epochs=args.epochs,
+        batch=16,
+        rate=args.rate,
+        weight_decay=0.05,
+        label_smoothing=0.05,
+        sparse=args.sparse,
+        ema=0.998,
+        shuffle_frames=args.start == "shuffled",
+        augment=Augment(crop=(0.75, 1.0), time_shift=1),
+        precision=args.precision,
+        seed=args.seed,
+    )
+    architecture = {"name": "tabletop", "temporal_kernel": 1 if args.start == "flat" else 3}
+    log = fit(
+        model,
+        data,
+        out,
+        recipe,
+        architecture=architecture,
+        valid=valid,
+        resume=True,
+        save_seconds=120,
+        log_steps=50,
+        valid_steps=len(data) // 16,
+        cpu=not torch.cuda.is_available(),
+    )
+    say(f"trained: {json.dumps(log[-1])}", started)
+    target = args.out or (OUT if args.start == "inflated" else out / "tabletop.safetensors")
+    for module in model.net.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.num_batches_tracked = None  # a counter that no one needs
+    save_model(model, target, architecture, trained_on=f"Tabletop, seed {args.seed}")
+    say(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)", started)
+
+
+def say(text: str, started: float) -> None:
+    print(f"{time.monotonic() - started:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
