@@ -25,6 +25,7 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -49,6 +50,11 @@ TOLERANCE = 1e-3
 UNNAMED = 2  # "unspecified" among FFmpeg's colour matrices
 DRAWN_TEXT = ("ansi", "bintext", "idf", "xbin")  # FFmpeg would type out any .txt as a film
 HDR = (16, 18)  # the transfer curves PQ and HLG
+# In these (matroska is mkv and webm) FFmpeg takes a sudden end for the end of the film and jumps
+# over garbage, both without a word; how long the film should be stands in the container alone.
+# Each with the bytes that may lie between two packets; asf pads its own to full size.
+SILENT = {"matroska": 1024, "flv": 1024, "asf": 65536}
+ROUNDING = 0.25  # seconds: a stream and its container disagree by less
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,7 @@ class Clip:
         repeated: bool `(T,)`, true where the picture is only the one before it again, because the
             file ended too early (or is damaged there).
         source: file name, for messages and titles.
-        note: one line for people: what was left out, repeated or scaled.
+        note: one line for people: what was left out, lost, repeated or scaled.
         start: where the window begins, seconds; `times[0]` may be a little earlier, because the
             frame on screen at that moment appeared before it.
         fps: frames a second at which the clip plays in real time; 0 has it told from `times`.
@@ -206,6 +212,7 @@ class _Video:
     Attributes:
         times: float64 `(n,)`, when each frame appears, in seconds from the first.
         end: when the last one goes.
+        holes: int64 `(m,)`, indices into `times` of the frames after which some are lost.
         note: what is odd about the file.
     """
 
@@ -213,6 +220,7 @@ class _Video:
         self.path = path
         self.name = path.name
         self.note = ""
+        self.holes = np.zeros(0, np.int64)
         self._max_side = max_side
         self._size: tuple[int, int] | None = None  # width and height of the pictures, once known
         self._reformatter = VideoReformatter()
@@ -240,10 +248,16 @@ class _Video:
         keys: list[int] = []
         last, last_duration = -math.inf, 0
         reordered = broken = False
+        overhead = SILENT.get(container.format.name.split(",")[0])
+        witness = _Witness(stream, overhead) if overhead else None
         try:
-            for packet in container.demux(stream):
-                # The empty packet ends the file; a discarded one is cut away by an edit list.
-                if not packet.size or packet.is_discard:
+            for packet in container.demux() if witness else container.demux(stream):
+                if not packet.size:  # the empty packet ends the file
+                    continue
+                if witness:
+                    witness.see(packet, last)
+                # A discarded one is cut away by an edit list.
+                if packet.stream_index != stream.index or packet.is_discard:
                     continue
                 pts = packet.pts
                 shown.append(pts)
@@ -281,10 +295,31 @@ class _Video:
             tail = 1 / source_fps
         self.end = float(self.times[-1]) + (tail or 0.04)
 
-        promised = float(stream.duration * base) if stream.duration and not source_fps else 0.0
-        if broken or self.end < 0.9 * promised:
-            of = f" of {promised:.1f} s" if promised > self.end else ""
-            self._add_note(f"the file is cut off or damaged: only {self.end:.1f} s{of} are there")
+        if witness:
+            there, promised = witness.end(container), (container.duration or 0) / av.time_base
+            self._find_holes(witness.gaps, float(base))
+        else:
+            there = self.end
+            promised = float(stream.duration * base) if stream.duration and not source_fps else 0.0
+        if broken or promised - there > max(ROUNDING, promised / 100):
+            of = f" of {promised:.1f} s" if promised > there else ""
+            self._add_note(f"the file is cut off or damaged: only {there:.1f} s{of} are there")
+
+    def _find_holes(self, gaps: list[float], base: float) -> None:
+        """Finds where bytes were jumped over and time is missing too: one alone may be as meant.
+
+        Args:
+            gaps: timestamps of the frames that unread bytes follow.
+            base: seconds of one unit of the timestamps.
+        """
+        if self._counted or not gaps:
+            return
+        lasts = np.diff(self._at, append=self._at[-1]) * base  # seconds, of all but the last frame
+        before = np.unique(np.searchsorted(self._at, gaps))
+        self.holes = before[lasts[before] > ROUNDING]
+        if len(self.holes):
+            lost, first = lasts[self.holes].sum(), (self._at[self.holes[0]] - self._at[0]) * base
+            self._add_note(f"the file is damaged: {lost:.1f} s are lost after {first:.1f} s")
 
     def _add_note(self, text: str) -> None:
         self.note = "; ".join(part for part in (self.note, text) if part)
@@ -426,6 +461,43 @@ class _Video:
         return size
 
 
+class _Witness:
+    """Sees what FFmpeg keeps to itself: where the packets end, and bytes that it jumps over.
+
+    It has to see the packets of all streams: sound may be longer than the film, and lies between.
+
+    Attributes:
+        gaps: latest timestamp of the film before each stretch of unread bytes.
+    """
+
+    def __init__(self, film: VideoStream, overhead: int) -> None:
+        self.gaps: list[float] = []
+        self._film = film.index
+        self._overhead = overhead  # bytes between two packets that are nothing to wonder at
+        self._ends: dict[int, int] = {}  # stream -> timestamp at which the last packet ends
+        self._read = 0  # bytes: where the packet before ends
+        self._unread = 0  # bytes: the longest stretch since the film's last packet
+
+    def see(self, packet: Packet, last: float) -> None:
+        """Takes the next packet; `last` is the film's latest timestamp so far."""
+        stream = packet.stream_index
+        if packet.pts is not None:
+            end = packet.pts + (packet.duration or 0)
+            self._ends[stream] = max(self._ends.get(stream, end), end)
+        if packet.pos is not None:
+            self._unread = max(self._unread, packet.pos - self._read)
+            self._read = max(self._read, packet.pos) + packet.size  # some share a position
+        if stream == self._film:
+            if self._unread > self._overhead and last > -math.inf:
+                self.gaps.append(last)
+            self._unread = 0
+
+    def end(self, container: InputContainer) -> float:
+        """Seconds at which the last packet of all ends."""
+        bases = [float(stream.time_base or 0) for stream in container.streams]
+        return max((end * bases[stream] for stream, end in self._ends.items()), default=0.0)
+
+
 class _NoFrame(Exception):
     """Decoding gave no frame at or before the first one wanted."""
 
@@ -517,12 +589,13 @@ def _numbered(names: Sequence[str]) -> tuple[list[str], str]:
 
 
 class _Folder:
-    """A folder of numbered images: the same three things as `_Video`, times, end and read."""
+    """A folder of numbered images; it offers what `_Video` does: times, end, holes, note, read."""
 
     def __init__(self, path: Path, source_fps: float | None, max_side: int | None) -> None:
         self.path = path
         self.name = clip_name(path)
         self.note = ""
+        self.holes = np.zeros(0, np.int64)  # a number that is missing may never have been there
         self._max_side = max_side
         try:
             files, problem = _numbered([file.name for file in path.iterdir() if file.is_file()])
@@ -583,6 +656,10 @@ class _Folder:
         return np.asarray(scaled), picture.size
 
 
+Reel = _Video | _Folder
+"""An opened clip: `times` and `end` (seconds), `holes`, `note`; `read` gives some of its frames."""
+
+
 # --- what others call --------------------------------------------------------------------------
 
 
@@ -625,7 +702,7 @@ def read_clip(
         ((16, 240, 427, 3), 0.25)
     """
     _check(frames, fps, start, source_fps, max_side)
-    reel = _reel(path, source_fps, max_side)
+    reel = open_reel(path, source_fps, max_side)
     if start is not None and start >= reel.end - TOLERANCE:
         raise BadInput(
             f"{path}: start={start:g} s lies beyond its end ({reel.end:.2f} s); give an earlier one"
@@ -675,7 +752,7 @@ def read_windows(
     _check(frames, fps, None, source_fps, max_side)
     if not (isinstance(overlap, (int, float)) and 0 <= overlap < 1):
         raise BadInput(f"overlap={overlap}: give a share of the window, 0 to below 1")
-    reel = _reel(path, source_fps, max_side)
+    reel = open_reel(path, source_fps, max_side)
     chosen: list[tuple[np.ndarray, np.ndarray, float]] = []
     if fps is None:
         last = max(0, len(reel.times) - frames)
@@ -694,6 +771,28 @@ def read_windows(
             yield _clip(reel, indices, repeated, begin, fps, note)
 
     return clips()
+
+
+def open_reel(
+    path: str | os.PathLike[str], source_fps: float | None = None, max_side: int | None = None
+) -> Reel:
+    """Opens a clip and reads when each of its frames is shown; decodes none.
+
+    Args:
+        path, source_fps, max_side: as for `read_clip`.
+
+    Returns:
+        What is known without decoding; its `note` says what is lost of a damaged file.
+
+    Raises:
+        BadInput: no clip there.
+
+    Example:
+        >>> open_reel("ssv2_166766.mp4").end  # doctest: +SKIP
+        4.083
+    """
+    path = Path(path)
+    return (_Folder if _is_dir(path) else _Video)(path, source_fps, max_side)
 
 
 def find_clips(path: str | os.PathLike[str]) -> list[Path]:
@@ -754,15 +853,8 @@ def _is_dir(path: Path) -> bool:
         ) from error
 
 
-def _reel(
-    path: str | os.PathLike[str], source_fps: float | None, max_side: int | None
-) -> _Video | _Folder:
-    path = Path(path)
-    return (_Folder if _is_dir(path) else _Video)(path, source_fps, max_side)
-
-
 def _clip(
-    reel: _Video | _Folder,
+    reel: Reel,
     indices: np.ndarray,
     repeated: np.ndarray,
     start: float,
@@ -773,7 +865,9 @@ def _clip(
     pictures, shown, damage = reel.read(indices)
     # Where a damaged frame is replaced by the one before it, that is a repeat too.
     again = np.zeros_like(repeated)
-    again[1:] = (shown[1:] == shown[:-1]) & (indices[1:] != indices[:-1])
+    # A frame that stays because those after it are lost, is one as well.
+    stands_in = (indices[1:] != indices[:-1]) | np.isin(indices[1:], reel.holes)
+    again[1:] = (shown[1:] == shown[:-1]) & stands_in
     repeated = repeated | again
     if repeated.any():
         notes = [*notes, f"{repeated.sum()} of {len(indices)} frames are repeats"]

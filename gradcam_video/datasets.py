@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import numpy as np
 from torch.utils.data import Dataset
 
-from .clip import IMAGES, Clip, _reel, read_clip
+from .clip import IMAGES, Clip, read_clip
 from .errors import BadInput
 from .labels import (
     FORTY_NAMES,
@@ -59,8 +58,6 @@ FOLDERS: dict[Version, tuple[str, ...]] = {  # "-frames": V2 cut into jpgs, as T
 }
 SUFFIXES = (".webm", ".mp4", "")  # a clip of V2: as published, re-encoded, a folder of jpgs
 ANSWERS = ("something-something-v2-test-answers.csv", "test-answers.csv")
-
-ROUNDING = 0.25  # seconds, three frames: a stream and its container disagree by less
 
 _INDEX = {fold(template): index for index, template in enumerate(TEMPLATES)}
 
@@ -191,7 +188,7 @@ class SomethingSomething(Dataset):
         """
         path = self.path(i)
         clip = read_clip(path, self.frames, self.fps)
-        damage = clip.note if "damaged" in clip.note else lost(path)
+        damage = clip.note if "damaged" in clip.note else missing_images(path)
         if damage:
             raise BadInput(f"{path}: {damage}; copy or unpack it again")
         return clip
@@ -224,27 +221,17 @@ class SomethingSomething(Dataset):
         return Item(frames, self.targets[index], self.ids[index])
 
 
-def lost(path: Path, end: float | None = None) -> str:
-    """What is lost of a clip that can still be read, though as another one: "" if nothing is.
+def missing_images(path: Path) -> str:
+    """Which images a clip that is a folder lacks, so that it has a jump: "" if none, or no folder.
 
-    A webm says at its beginning how long it is, and FFmpeg takes a sudden end, or garbage in the
-    middle, for the end of the film without a word. A folder that lacks one image in the middle
-    is a film with a jump.
-
-    Args:
-        end: seconds at which the last frame of a video goes, if known.
+    `read_clip` minds no gap, as images may be numbered by tens; those of a data set are not.
     """
-    if path.is_dir():
-        images = (file.stem for file in path.iterdir() if file.suffix.lower() in IMAGES)
-        numbers = sorted(int(found[0]) for stem in images if (found := re.findall(r"\d+$", stem)))
-        gaps = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
-        return f"{len(gaps)} images are missing, the first is number {gaps[0]}" if gaps else ""
-    with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
-        promised = (container.duration or 0) / av.time_base  # seconds
-    end = _reel(path, None, None).end if end is None else end
-    if promised - end < ROUNDING:
+    if not path.is_dir():
         return ""
-    return f"cut off: only {end:.1f} s of {promised:.1f} s are there"
+    images = (file.stem for file in path.iterdir() if file.suffix.lower() in IMAGES)
+    numbers = sorted(int(found[0]) for stem in images if (found := re.findall(r"\d+$", stem)))
+    gaps = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+    return f"{len(gaps)} images are missing, the first is number {gaps[0]}" if gaps else ""
 
 
 def half_of(id_: str) -> int:

@@ -2,7 +2,7 @@
 
 `gradcam-video figures` explains many clips whose true label is known, has `cases.choose` pick the
 positive, medium and negative ones, writes each as the post did (original beside heat map, moving)
-and a page to look at them. The clips are made ones, or those of a folder.
+and a page to look at them. The clips are made ones, or those of a data set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ import numpy as np
 
 from . import demo
 from .cases import KINDS, choose
-from .clip import Clip, find_clips, read_clip
+from .clip import Clip
+from .datasets import SomethingSomething, annotated_splits
 from .errors import BadInput
 from .explain import explain
-from .labels import find_label
+from .labels import TEMPLATES, find_label, fold
 from .models import VideoModel
 from .options import add_model_options, model_from
 from .show.page import figures_page
@@ -36,8 +37,7 @@ from .show.page import figures_page
 PAGE = "index.html"
 FIRST_SEED = 5_000_000  # scripts/train_demo.py trains on seeds below 1,000,000
 MADE_SCENES = 4  # per class and hardship
-MOST_CLIPS = 8  # of a folder, for each figure asked for
-MAX_SIDE = 640  # as wide as the movies are drawn: the clips of all candidates are held at once
+MOST_CLIPS = 8  # of a data set, for each figure asked for: all are held at once, 5 MB each on V2
 
 
 def add_figures_options(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +48,9 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="one folder per class in it, named like the class (default: made clips)",
+        help="Something-Something, or a set of `generate` (default: made clips)",
     )
+    parser.add_argument("--split", metavar="S", help="of --data (default: test, or validation)")
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
     parser.add_argument("--seed", type=int, default=0, help="draws the clips (default: 0)")
 
@@ -58,27 +59,38 @@ def run_figures(options: argparse.Namespace) -> int:
     """Explain, choose, write: all of `--out` or nothing of it.
 
     Raises:
-        BadInput: unknown model, folder without labelled clips, or an output folder that cannot be
-            written or holds other things.
+        BadInput: unknown model, no data set, one without a clip that can be read and is of the
+            model's classes, or an output folder that cannot be written or holds other things.
     """
     started = time.monotonic()
     if options.count < 1:
         raise BadInput(f"--count {options.count}: give 1 or more")
     if options.seed < 0:
         raise BadInput(f"--seed {options.seed}: give 0 or more")
+    if options.split is not None and options.data is None:
+        raise BadInput(f"--split {options.split}: of what? Give a data set with --data")
     out = Path(options.out)
     with _whole_folder(out) as folder:
         model = model_from(options)
+        failures: dict[str, str] = {}
         if options.data is None:
             samples, origin = made_clips(model.labels, options.seed), _MADE
         else:
-            data = Path(options.data)
+            data = data_for(model, options.data, options.split)
             most = max(MOST_CLIPS * options.count, len(model.labels))
-            samples, origin = folder_clips(data, model, most, options.seed)
+            samples, origin = data_clips(data, model, most, options.seed), f"The clips: {data}."
+            failures = data.failures
         explanations = []
         for clip, true in samples:
             explanations.append(explain(model, clip).with_label(true))
             _progress(f"{len(explanations)} clips explained", started)
+        if failures:
+            origin += f" {len(failures)} could not be read and were left out."
+        if not explanations:
+            raise BadInput(
+                f"{options.data}: not one of the clips drawn can be read; the first: "
+                f"{next(iter(failures.values()))}"
+            )
         chosen = choose(explanations, **split(options.count))
         figures = []
         for number, case in enumerate(chosen, 1):
@@ -96,6 +108,8 @@ def run_figures(options: argparse.Namespace) -> int:
         )
         (folder / PAGE).write_text(page, encoding="utf-8")
     _progress("done", started, last=True)
+    for name, why in failures.items():
+        print(f"left out, clip {name}: {why}", file=sys.stderr)
     if len(chosen) < options.count:
         print(f"only {len(chosen)} clips: as many figures, not {options.count}", file=sys.stderr)
     print(out / PAGE)
@@ -190,55 +204,63 @@ def made_clip(label: str, seed: int, hardship: Hardship) -> Clip:
     return replace(clip, frames=frames, note=hardship.words)
 
 
-def folder_clips(
-    data: Path, model: VideoModel, most: int, seed: int
-) -> tuple[Iterator[tuple[Clip, str]], str]:
-    """The clips of a folder that has one sub-folder per class, named like the class.
+def data_for(model: VideoModel, root: str, split: str | None = None) -> SomethingSomething:
+    """The data set in a folder, its clips sampled as the model wants them.
 
     Args:
-        data: the folder.
-        model: its labels say what a folder's name means, its frame rate how clips are read.
-        most: of more clips so many are drawn, evenly over the classes.
-        seed: draws them.
-
-    Returns:
-        (clip, true label) one after the other, and a sentence about where they are from.
+        split: None takes test where it is annotated, else validation.
 
     Raises:
-        BadInput: no such folder, no sub-folders, or one whose name is no class of the model.
+        BadInput: no data set there, or not this split.
     """
-    try:
-        folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
-    except OSError as error:
-        raise BadInput(
-            f"{data}: {error.strerror or error}; --data takes a folder with one folder per class"
-        ) from error
-    if not folders:
-        raise BadInput(
-            f"{data}: no sub-folders; --data takes a folder with one folder per class, named like "
-            "the class, with clips in it"
-        )
-    per_class: list[list[tuple[Path, str]]] = []
-    rng = random.Random(seed)
-    for folder in folders:
-        try:
-            label = model.labels[find_label(folder.name, model.labels)]
-        except BadInput as error:
-            raise BadInput(f"{folder}: its name must be a class of {model.name}: {error}") from None
-        paths = find_clips(folder)
-        rng.shuffle(paths)
-        per_class.append([(path, label) for path in paths])
-    count = sum(map(len, per_class))
+    if split is None:
+        known = annotated_splits(root)  # of the real thing "official-validation", half of it test
+        split = "validation" if "validation" in known and "test" not in known else "test"
+    classes = "all" if len(model.labels) == len(TEMPLATES) else "forty"
+    return SomethingSomething(root, split, classes, frames=model.frames, fps=model.fps)
+
+
+def data_clips(
+    data: SomethingSomething, model: VideoModel, most: int, seed: int
+) -> Iterator[tuple[Clip, str]]:
+    """Clips of a data set with their true labels, as the model calls them.
+
+    One that cannot be read is left out; `data.failures` then says why.
+
+    Args:
+        most: of more clips so many are drawn, evenly over the classes that the model knows.
+        seed: draws them.
+
+    Raises:
+        BadInput: no clip of a class that the model knows.
+    """
+    known = {fold(name): name for name in model.labels}
+    order = list(range(len(data)))
+    random.Random(seed).shuffle(order)
+    per_class: dict[str, list[tuple[int, str]]] = {}
+    for i in order:
+        name = known.get(fold(data.labels[data.targets[i]]))
+        if name is not None:
+            per_class.setdefault(name, []).append((i, name))
     # One of each class, then a second of each, …
-    longest = max(map(len, per_class))
-    drawn = [some[i] for i in range(longest) for some in per_class if i < len(some)][:most]
+    rounds = zip_longest(*per_class.values())
+    drawn = [pair for some in rounds for pair in some if pair is not None][:most]
+    if not drawn:
+        raise BadInput(
+            f"{data.root}: no clip in its {data.split} split is of a class that {model.name} "
+            "knows; choose another --model or --split"
+        )
 
     def read() -> Iterator[tuple[Clip, str]]:
-        for path, label in drawn:
-            yield read_clip(path, model.frames, model.fps, max_side=MAX_SIDE), label
+        for i, name in drawn:
+            try:
+                clip = data.clip(i)
+            except BadInput as error:
+                data.failures[data.ids[i]] = str(error)
+                continue
+            yield clip, name
 
-    whence = f"The clips are from the folder {data.name or data}"
-    return read(), whence + (f" ({count} clips, {most} drawn)." if count > most else ".")
+    return read()
 
 
 # --- the output folder ------------------------------------------------------------------------
@@ -290,7 +312,7 @@ def _cannot_write(out: Path, error: OSError) -> BadInput:
 def _command(options: argparse.Namespace) -> str:
     """The command that makes the same page."""
     words = ["gradcam-video", "figures", "--out", str(options.out), "--model", str(options.model)]
-    for name in ("weights", "data"):
+    for name in ("weights", "data", "split"):
         if getattr(options, name) is not None:
             words += [f"--{name}", str(getattr(options, name))]
     words += ["--count", str(options.count), "--seed", str(options.seed)]

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from .clip import IMAGES, TOLERANCE, _reel
-from .datasets import SomethingSomething, annotated_splits, lost
+from .clip import IMAGES, TOLERANCE, open_reel
+from .datasets import SomethingSomething, annotated_splits, missing_images
 from .errors import BadInput
 from .tabletop.disk import TRUTH
 
@@ -119,8 +119,8 @@ def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
     try:
         if _empty(path):
             return "empty", f"{path}: nothing in it"
-        reel = _reel(path, None, None)
-        damage = lost(path, reel.end) or (reel.note if "damaged" in reel.note else "")
+        reel = open_reel(path)
+        damage = reel.note if "damaged" in reel.note else missing_images(path)
         if path.is_dir() and not damage:
             damage = _no_image(path)
         if deep and not damage:

@@ -37,7 +37,7 @@ from gradcam_video.labels import FORTY_NAMES
 from gradcam_video.models import VideoModel, save_model
 from gradcam_video.recipe import Recipe
 from gradcam_video.tabletop import FPS, Plan
-from gradcam_video.tabletop.network import SIZE, SmallResNet, network
+from gradcam_video.tabletop.network import SIZE, SmallResNet, folded, network
 from gradcam_video.train import fit
 
 OUT = Path(__file__).parents[1] / "gradcam_video" / "weights" / "tabletop.safetensors"
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=6_000, help="two single frames of each")
     parser.add_argument("--start", choices=STARTS, default="inflated")
     parser.add_argument("--epochs", type=float, default=5.0)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--sparse", type=float, default=1.0, help="weight of the L1 term")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -156,7 +156,7 @@ def draw_frames(path: Path, scenes: int, workers: int) -> None:
 
 
 def learn_frames(work: Path, seed: int, steps: int = 1000, batch: int = 64) -> None:
-    """Trains `SmallResNet` on single frames; writes work/frames.pt, its weights but for the head."""
+    """Trains `SmallResNet` on single frames; writes its weights but for the head."""
     torch.manual_seed(seed)
     started = time.monotonic()
     stored = np.load(work / "frames.npz")
@@ -202,7 +202,7 @@ def learn_frames(work: Path, seed: int, steps: int = 1000, batch: int = 64) -> N
 def _changed(
     pictures: Tensor, shares: Tensor, rows: np.ndarray, change: Augment, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Pictures (n, 3, SIZE, SIZE) and shares per cell (n, 3, 14, 14), cropped and mirrored alike."""
+    """Pictures (n, 3, SIZE, SIZE), shares per cell (n, 3, 14, 14), cropped and mirrored alike."""
     xs, ms = [], []
     for row in rows:
         seed = int(rng.integers(2**62))
@@ -225,19 +225,42 @@ def _changed(
 def begin(start: str, work: Path, seed: int) -> nn.Module:
     """The network before it has seen a clip."""
     torch.manual_seed(seed)
-    if start == "scratch":
-        return network()
-    net2d = SmallResNet(len(FORTY_NAMES))
-    missing, unexpected = net2d.load_state_dict(
-        torch.load(work / "frames.pt", weights_only=True), strict=False
-    )
-    assert set(missing) == {"head.weight", "head.bias"} and not unexpected
-    return inflate(
-        net2d,
-        temporal_kernel=1 if start == "flat" else 3,
-        padding="replicate",
-        which="spatial",
-    )
+    net2d = SmallResNet(len(FORTY_NAMES), norm=True)
+    if start != "scratch":
+        learnt = torch.load(work / "frames.pt", weights_only=True)
+        unknown = net2d.load_state_dict(learnt, strict=False).unexpected_keys
+        assert not unknown, unknown
+    nn.init.normal_(net2d.head.weight, std=0.05)
+    if start == "flat":
+        return inflate(net2d, temporal_kernel=1, padding="replicate", which="spatial")
+    net = inflate(net2d, temporal_kernel=3, padding="replicate", which="spatial")
+    see_change(net)
+    return net
+
+
+@torch.no_grad()
+def see_change(net: nn.Module) -> None:
+    """Makes an inflated network ready to learn motion.
+
+    Repeated over time, a filter is blind to the order of frames, and takes long to lose that. So
+    the first filters keep their pattern but see its change only (their sum over time is zero), the
+    others get a random profile in time besides, and every unit starts a little shy: where nothing
+    happens nothing is said.
+    """
+    filters = [
+        m.weight for m in net.modules() if isinstance(m, nn.Conv3d) and m.weight.shape[2] > 1
+    ]
+    for i, weight in enumerate(filters):
+        picture = weight.sum(2, keepdim=True)  # (out, in, 1, h, w): the 2D filter
+        profile = torch.randn(len(weight), 1, 3, 1, 1)
+        profile -= profile.mean(2, keepdim=True)
+        if i == 0:
+            weight.copy_(picture * profile / profile.norm(dim=2, keepdim=True))
+        else:
+            weight.add_(0.7 * picture * profile)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.bias.sub_(0.5)
 
 
 def learn_clips(args: argparse.Namespace) -> None:
@@ -260,22 +283,22 @@ def learn_clips(args: argparse.Namespace) -> None:
         epochs=args.epochs,
         batch=16,
         rate=args.rate,
-        weight_decay=0.05,
-        label_smoothing=0.05,
+        weight_decay=0.02,
         sparse=args.sparse,
         ema=0.998,
         shuffle_frames=args.start == "shuffled",
-        augment=Augment(crop=(0.75, 1.0), time_shift=1),
+        augment=Augment(crop=(0.8, 1.0), brightness=0, contrast=0, saturation=0, time_shift=1),
         precision=args.precision,
         seed=args.seed,
     )
     architecture = {"name": "tabletop", "temporal_kernel": 1 if args.start == "flat" else 3}
+    training = {**architecture, "norm": True}
     log = fit(
         model,
         data,
         out,
         recipe,
-        architecture=architecture,
+        architecture=training,
         valid=valid,
         resume=True,
         save_seconds=120,
@@ -285,9 +308,9 @@ def learn_clips(args: argparse.Namespace) -> None:
     )
     say(f"trained: {json.dumps(log[-1])}", started)
     target = args.out or (OUT if args.start == "inflated" else out / "tabletop.safetensors")
-    for module in model.net.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            module.num_batches_tracked = None  # a counter that no one needs
+    plain = network(len(FORTY_NAMES), temporal_kernel=architecture["temporal_kernel"])
+    plain.load_state_dict(folded(model.net.state_dict()))
+    model.net = plain.eval()
     save_model(model, target, architecture, trained_on=f"Tabletop, seed {args.seed}")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)", started)
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from PIL import Image
 from gradcam_video import demo, figures
 from gradcam_video.cases import Case, choose, kind_of, margin, rank
 from gradcam_video.clip import Clip
+from gradcam_video.datasets import half_of
 from gradcam_video.errors import BadInput
 from gradcam_video.explain.explanation import Explanation
 from gradcam_video.grid import Axis, Grid, View
+from gradcam_video.labels import FORTY, FORTY_NAMES
 from gradcam_video.models import VideoModel
 from gradcam_video.show.page import figures_page
 
@@ -359,50 +362,120 @@ def test_made_clips_need_a_model_that_knows_them(tmp_path: Path, small: None) ->
     assert not (tmp_path / "out").exists()
 
 
-def write_clip(folder: Path, label: str, seed: int) -> None:
-    folder.mkdir(parents=True)
-    for t, frame in enumerate(demo.render(label, seed, size=(64, 80)).clip.frames, 1):
-        Image.fromarray(frame).save(folder / f"{t:05}.jpg")
+def write_set(root: Path, split: str = "validation", each: int = 1) -> Path:
+    """A V1 data set of real ids: clips of two classes of the made world, and one of another."""
+    clips = root / "20bn-something-something-v1"
+    rows = []
+    for label in (demo.HOLDING, demo.UP, "Opening [something]"):
+        template = FORTY[FORTY_NAMES.index(label)].members[0]
+        for _ in range(each):
+            number = 1 + len(rows)
+            id_ = next(str(n) for n in range(100 * number, 100 * number + 99) if half_of(str(n)))
+            folder = clips / id_
+            folder.mkdir(parents=True)
+            pictures = demo.render(demo.UP, number, size=(64, 80)).clip.frames
+            for t, picture in enumerate(pictures, 1):
+                Image.fromarray(picture).save(folder / f"{t:05}.jpg")
+            rows.append(f"{id_};{template.replace('[', '').replace(']', '')}\n")
+    (root / f"something-something-v1-{split}.csv").write_text("".join(rows))
+    return root
 
 
-def test_clips_of_a_folder(tmp_path: Path, small: None) -> None:
-    data = tmp_path / "data"
-    write_clip(data / "Holding something" / "7", demo.HOLDING, 1)  # without brackets: found too
-    write_clip(data / demo.UP / "8", demo.UP, 2)
-    out = tmp_path / "out"
+def test_clips_of_a_data_set(tmp_path: Path, small: None) -> None:
+    data, out = write_set(tmp_path / "data"), tmp_path / "out"
+    assert figures.run_figures(options("--out", out, "--data", data, "--count", 2)) == 0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "The clips: Something-Something V1, test: 3 clips in 40 classes." in page
+    assert "2 clips were explained" in page  # the network has no class for the third
+    assert f"--data {data}" in page
+    folders = [p for p in out.iterdir() if p.is_dir()]
+    true = {json.loads((f / "summary.json").read_text())["true_label"] for f in folders}
+    assert true == {demo.HOLDING, demo.UP}
+
+
+def test_clips_that_cannot_be_read_are_named(
+    tmp_path: Path, small: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = write_set(tmp_path / "data"), tmp_path / "out"
+    first, second, _ = sorted(
+        (data / "20bn-something-something-v1").iterdir(), key=lambda p: int(p.name)
+    )
+    (first / "00007.jpg").unlink()
     assert figures.run_figures(options("--out", out, "--data", data, "--count", 1)) == 0
-    assert "from the folder data" in (out / "index.html").read_text(encoding="utf-8")
-    (folder,) = (p for p in out.iterdir() if p.is_dir())
-    assert json.loads((folder / "summary.json").read_text())["true_label"] in demo.NAMES
+    assert "1 could not be read and were left out" in (out / "index.html").read_text("utf-8")
+    assert f"left out, clip {first.name}: " in capsys.readouterr().err
+    (second / "00007.jpg").unlink()
+    with pytest.raises(BadInput, match="not one of the clips drawn can be read") as caught:
+        figures.run_figures(options("--out", tmp_path / "none", "--data", data))
+    assert str(data) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none").exists()
 
 
 def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
-    for name in range(6):
-        write_clip(tmp_path / demo.HOLDING / str(name), demo.HOLDING, name)
-    write_clip(tmp_path / demo.UP / "1", demo.UP, 1)
-    samples, origin = figures.folder_clips(tmp_path, untrained_model(), 3, seed=0)
-    true = [label for _, label in samples]
-    assert true == [demo.HOLDING, demo.UP, demo.HOLDING]
-    assert "7 clips, 3 drawn" in origin
+    data = figures.data_for(untrained_model(), str(write_set(tmp_path, each=3)))
+
+    def drawn(most: int, seed: int) -> list[tuple[str, str]]:
+        samples = figures.data_clips(data, untrained_model(), most, seed)
+        return [(clip.source, label) for clip, label in samples]
+
+    true = [label for _, label in drawn(4, 0)]
+    assert set(true[:2]) == set(true[2:]) == {demo.HOLDING, demo.UP}
+    assert drawn(4, 0) == drawn(4, 0)
+    assert len({tuple(sorted(drawn(4, seed))) for seed in range(5)}) > 1
+    assert len(drawn(99, 0)) == 6
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("made", "annotated", "split"),
     [
-        (lambda data: None, "No such file or directory"),
-        (lambda data: data.mkdir(), "no sub-folders"),
-        (lambda data: data.write_text(""), "Not a directory"),
-        (lambda data: (data / "Juggling").mkdir(parents=True), "Juggling: its name must be a cla"),
-        (lambda data: (data / demo.UP).mkdir(parents=True), "no clip in this folder"),
+        (False, ["validation"], "test"),  # half of the official validation
+        (True, ["train", "validation"], "validation"),
+        (True, ["validation", "test"], "test"),
     ],
 )
-def test_bad_data_folders(tmp_path: Path, small: None, make, message: str) -> None:
-    make(tmp_path / "data")
+def test_which_split(tmp_path: Path, made: bool, annotated: list[str], split: str) -> None:
+    write_set(tmp_path)
+    content = (tmp_path / "something-something-v1-validation.csv").read_text()
+    (tmp_path / "something-something-v1-validation.csv").unlink()
+    for name in annotated:
+        (tmp_path / f"something-something-v1-{name}.csv").write_text(content)
+    if made:
+        (tmp_path / "tabletop.json").write_text("{}")
+    assert figures.data_for(untrained_model(), str(tmp_path)).split == split
+    assert figures.data_for(untrained_model(), str(tmp_path), annotated[0]).split == annotated[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "more", "message"),
+    [
+        (lambda data: None, (), "No such file or directory"),
+        (lambda data: data.mkdir(), (), "no Something-Something here"),
+        (lambda data: data.write_text(""), (), "Not a directory"),
+        (lambda data: write_set(data, "train"), (), "no something-something-v1-validation.csv"),
+        (write_set, ("--split", "tset"), "unknown split 'tset'"),
+        (write_set, ("--model", "other"), "no clip in its test split is of a class that other"),
+    ],
+)
+def test_bad_data(
+    tmp_path: Path,
+    small: None,
+    make: Callable[[Path], object],
+    more: tuple[str, ...],
+    message: str,
+) -> None:
+    data = tmp_path / "data"
+    make(data)
     with pytest.raises(BadInput, match=message) as caught:
-        figures.run_figures(options("--out", tmp_path / "out", "--data", tmp_path / "data"))
+        figures.run_figures(options("--out", tmp_path / "out", "--data", data, *more))
     assert "\n" not in str(caught.value)
-    assert str(tmp_path / "data") in str(caught.value)
+    assert str(data) in str(caught.value) or "split 'tset'" in message
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_needs_a_data_set(tmp_path: Path, small: None) -> None:
+    with pytest.raises(BadInput, match="--split test: of what"):
+        figures.run_figures(options("--out", tmp_path / "out", "--split", "test"))
 
 
 def test_hard_clips_are_hard_and_labelled() -> None:

@@ -25,7 +25,7 @@ import pytest
 from PIL import Image
 
 from gradcam_video import clip as clip_module
-from gradcam_video.clip import Clip, clip_name, find_clips, read_clip, read_windows
+from gradcam_video.clip import Clip, clip_name, find_clips, open_reel, read_clip, read_windows
 from gradcam_video.errors import BadInput
 
 BITS = 8
@@ -145,6 +145,7 @@ def test_rate_that_varies(tmp_path: Path) -> None:
     expected = [max(k for k, at in enumerate(pts) if at <= t) for t in range(0, 4000, 250)]
     assert seen(clip) == expected == [0, 2, 5, 7, *[9] * 8, 10, 12, 15, 17]
     assert not clip.repeated.any()  # held in the file, not repeated by us
+    assert "damaged" not in clip.note  # nor is it a hole: nothing lies between the packets
 
 
 def test_gif_durations(tmp_path: Path) -> None:
@@ -588,20 +589,104 @@ def test_damaged_key_frame_shows_what_came_before(tmp_path: Path) -> None:
     assert "1 of 4 frames are damaged" in clip.note
 
 
-def test_cut_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.6, 0.95])
+def test_cut_off(tmp_path: Path, share: float) -> None:
     path = film(tmp_path / "a.mp4", 120, container_options={"movflags": "faststart"})
     data = path.read_bytes()
-    path.write_bytes(data[: int(0.6 * len(data))])
+    path.write_bytes(data[: int(share * len(data))])
     clip = read_clip(path)
     assert "cut off" in clip.note
     assert "of 10.0 s" in clip.note
     assert seen(clip) == sorted(seen(clip))
 
 
-def write_sound(path: Path) -> None:
+SILENT = {  # suffix: codec and options
+    "webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "mkv": ("libx264", {"bf": "2"}),
+    "flv": ("libx264", {"bf": "0"}),
+}
+
+
+def heavy_film(path: Path) -> Path:
+    """10 s that say how long they are in the container alone; a frame has some 400 bytes."""
+    codec, options = SILENT[path.suffix[1:]]
+    pictures = [numbered(k) for k in range(120)]
+    rng = np.random.default_rng(0)
+    for picture in pictures:
+        picture[:8] = rng.integers(0, 255, (8, 64, 3))  # above where the number is read
+    return film(path, 120, pictures=pictures, codec=codec, options=options)
+
+
+@pytest.mark.parametrize("suffix", SILENT)
+def test_cut_off_where_the_stream_has_no_length(tmp_path: Path, suffix: str) -> None:
+    """FFmpeg calls the sudden end of such a file its end, as if the film were a shorter one."""
+    path = heavy_film(tmp_path / f"a.{suffix}")
+    assert open_reel(path).note == ""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(0.6 * len(data))])
+    there = open_reel(path)
+    clip = read_clip(path, start=there.end - 2)
+    assert re.search(r"cut off or damaged: only \d\.\d s of 10\.\d s are there", clip.note)
+    assert clip.repeated.tolist() == [False] * 8 + [True] * 8
+    assert len(set(seen(clip)[8:])) == 1
+    assert seen(clip)[8] >= len(there.times) - 2  # of the very last, half may be there
+    assert "cut off" in read_clip(path, source_fps=12).note
+    path.write_bytes(data[: int(0.995 * len(data))])
+    assert "cut off" not in read_clip(path).note  # a frame or two
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fill"),  # noise ends an flv
+    [("webm", "zeros"), ("webm", "noise"), ("mkv", "zeros"), ("mkv", "noise"), ("flv", "zeros")],
+)
+def test_hole_in_the_middle(tmp_path: Path, suffix: str, fill: str) -> None:
+    """FFmpeg jumps over it, and the film would seem to stand still for a second."""
+    path = heavy_film(tmp_path / f"a.{suffix}")
+    with av.open(str(path)) as container:
+        places = [packet.pos or 0 for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(1).bytes(places[58] - places[50])
+    data[places[50] : places[58]] = bytes(len(noise)) if fill == "zeros" else noise
+    path.write_bytes(data)
+
+    reel = open_reel(path)
+    (hole,) = reel.holes
+    before, after = reel.times[hole], reel.times[hole + 1]
+    assert abs(before - 49 / 12) < 0.2 < 0.5 < after - before
+    assert f"damaged: {after - before:.1f} s are lost after {before:.1f} s" in reel.note
+    clip = read_clip(path)  # 3 to 7 s
+    moments = 3 + np.arange(16) / 4
+    assert clip.note.count(reel.note) == 1
+    standing = (moments >= before + 1 / 4) & (moments < after - 1e-3)
+    assert standing.sum() >= 2
+    assert clip.repeated.tolist() == standing.tolist()
+    right = (moments < before - 1 / 12) | (moments >= after)
+    assert np.array(seen(clip))[right].tolist() == [int(m * 12 + 1e-3) for m in moments[right]]
+    # The frames as they are: nothing stands in, but the jump is said.
+    assert not read_clip(path, fps=None).repeated.any()
+    assert "damaged" in read_clip(path, fps=None).note
+
+
+@pytest.mark.parametrize(
+    "codecs", [["-c:v", "copy", "-c:a", "libopus", "a.mkv"], ["-b:v", "2M", "a.wmv"]]
+)
+def test_sound_that_is_longer_than_the_film_is_no_damage(
+    tmp_path: Path, codecs: Sequence[str]
+) -> None:
+    *options, name = codecs
+    write_sound(tmp_path / "a.wav", seconds=14)
+    pictures = heavy_film(tmp_path / "film.mkv")
+    inputs = ["-itsoffset", "3", "-i", pictures, "-i", tmp_path / "a.wav"]
+    ffmpeg([*inputs, *options, tmp_path / name])
+    reel = open_reel(tmp_path / name)
+    assert reel.note == ""
+    assert reel.end < 13.5
+
+
+def write_sound(path: Path, seconds: int = 1) -> None:
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(16000))
+        sound.writeframes(bytes(16000 * seconds))
 
 
 def write_sound_with_cover(path: Path) -> None:
@@ -769,3 +854,15 @@ def test_original_of_something_something(shared_data: Path) -> None:
     assert clip.times == pytest.approx(np.arange(16) / 4, abs=1e-3)
     assert not clip.repeated.any()
     assert clip.note == ""
+
+
+def test_real_webm_cut_off_anywhere(tmp_path: Path, shared_data: Path) -> None:
+    whole = (shared_data / "clips" / "ssv2_166766.mp4").read_bytes()
+    length = open_reel(shared_data / "clips" / "ssv2_166766.mp4").end
+    path = tmp_path / "a.webm"
+    for tenth in range(2, 10):
+        path.write_bytes(whole[: tenth * len(whole) // 10])
+        reel = open_reel(path)
+        assert length - reel.end > 0.25
+        assert "cut off" in reel.note
+        assert f"of {length:.1f} s are there" in reel.note

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .bodies import Part, Pose, Rng, Thing
 from .paint import Eye, Face, Hull, Stroke
-from .things import Part, Pose, Rng, Thing
 
-HAND, OBJECT, SECOND, OTHER = 1, 2, 3, 4  # numbers of the roles on the canvas
+HAND, OBJECT, SECOND = 1, 2, 3  # numbers of the roles on the canvas
 
 
 class Keys:
@@ -45,7 +45,7 @@ class Keys:
 class Path(Keys):
     """A value given by a function of time."""
 
-    def __init__(self, function, points: Sequence[np.ndarray]) -> None:  # noqa: ANN001
+    def __init__(self, function, points: Sequence[np.ndarray]) -> None:
         self.function = function
         self.values = np.array(points, float)  # where it passes, for what keeps clear of it
 
@@ -131,8 +131,9 @@ class Stream:
         fall = max(top[1] - self.land, 0.01)
         p = np.linspace(0, 1, 6)
         line = top - np.outer(p**2, (0, fall, 0)) + np.outer(p, (0, 0, -0.005))
+        parts: list[Part]
         if self.grains is None:
-            parts: list[Part] = [
+            parts = [
                 Stroke(line, self.width, self.colour),
                 Stroke(line[:4], 0.45 * self.width, self.colour + 0.5 * (255 - self.colour)),
             ]
@@ -197,7 +198,8 @@ _THUMB = {
 }
 _PALM = np.array(
     [[-0.046, 0.036], [-0.04, 0.012], [-0.043, -0.012], [-0.056, -0.036], [-0.1, -0.036],
-     [-0.13, -0.028], [-0.15, -0.024], [-0.15, 0.024], [-0.13, 0.03], [-0.105, 0.042], [-0.075, 0.042]]
+     [-0.13, -0.028], [-0.15, -0.024], [-0.15, 0.024], [-0.13, 0.03], [-0.105, 0.042],
+     [-0.075, 0.042]]
 )  # fmt: skip
 _SKIN = np.array(
     [[246, 214, 190], [236, 196, 164], [224, 176, 140], [205, 152, 115], [178, 124, 88],
@@ -263,8 +265,8 @@ class Hand:
         if self.left:
             across = -across
 
-        def world(points: np.ndarray) -> np.ndarray:
-            points = np.asarray(points, float)
+        def world(plane: object) -> np.ndarray:
+            points = np.asarray(plane, float)
             return grip + points[..., :1] * along + points[..., 1:] * across
 
         fingers, thumb = self._joints(t)
@@ -279,7 +281,8 @@ class Hand:
         cuff = self.look.cuff
         arm = world(np.array([[-0.14, 0.025], [-0.14, -0.025], [-1.3, -0.05], [-1.3, 0.05]]))
         sleeve = world(np.array([[-cuff, 0.04], [-cuff, -0.04], [-1.3, -0.075], [-1.3, 0.075]]))
-        hem = world(np.array([[-cuff + 0.012, 0.042], [-cuff + 0.012, -0.042], [-cuff, -0.042], [-cuff, 0.042]]))  # fmt: skip
+        seam = -cuff + 0.012
+        hem = world([[seam, 0.042], [seam, -0.042], [-cuff, -0.042], [-cuff, 0.042]])
         axis = world(np.array([[-1.3, 0], [0, 0]]))
         body: list[Part] = [
             Hull(arm, skin * 0.92, axis, 0.2, 0.3),

@@ -30,7 +30,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.context import BaseContext
@@ -53,7 +53,7 @@ Layout = Literal["v1", "v2"]
 MARKER = "tabletop.json"
 TRUTH = "truth"
 FPS = 12
-SIZES: dict[Layout, tuple[int, int]] = {"v1": (100, 176), "v2": (240, 427)}  # the real ones
+SIZES: dict[Layout, tuple[int, int]] = {"v1": (100, 178), "v2": (240, 427)}  # the real ones
 # Ids are numbers, as in the real thing; each split has its own, however many clips it gets.
 FIRST_IDS = {"train": 1, "validation": 1_000_001, "test": 2_000_001}
 MOST = 1_000_000
@@ -154,6 +154,7 @@ class _Job:
     seed: int
     layout: Layout
     size: tuple[int, int]
+    painted: tuple[int, int]  # V1's small pictures were shrunk from larger ones: so are ours
 
     @classmethod
     def checked(
@@ -175,7 +176,9 @@ class _Job:
             raise BadInput(f"unknown layout {layout!r}: use v1 (jpgs) or v2 (webm)")
         known: Layout = "v1" if layout == "v1" else "v2"
         height, width = size or SIZES[known]
-        return cls(out, split, count, seed, known, (int(height), int(width)))
+        wanted = int(height), int(width)
+        painted = wanted if size else SIZES["v2"]
+        return cls(out, split, count, seed, known, wanted, painted)
 
     @property
     def clips(self) -> Path:
@@ -293,7 +296,9 @@ def _make(job: _Job, render: Callable[..., Any], i: int) -> dict[str, Any]:
     if entry is not None:
         return entry
     label = FORTY_NAMES[i % len(FORTY_NAMES)]
-    scene = render(label, job.scene_seed(i), size=job.size, fps=float(FPS))
+    scene = render(label, job.scene_seed(i), size=job.painted, fps=float(FPS))
+    if job.painted != job.size:
+        scene = _shrunk(scene, job.size)
     if job.layout == "v2":
         _write(job.clip(i), webm(scene.clip.frames))
     else:
@@ -307,6 +312,18 @@ def _make(job: _Job, render: Callable[..., Any], i: int) -> dict[str, Any]:
     # After the clip: where there is a truth, there is a whole clip.
     _write(job.truth(i), _packed(scene, entry, job.scene_seed(i)))
     return entry
+
+
+def _shrunk(scene: Any, size: tuple[int, int]) -> Any:
+    """The same scene with smaller pictures; a pixel is in a mask where half of its area was."""
+
+    def small(pictures: np.ndarray) -> np.ndarray:
+        shape = size[::-1]
+        return np.stack([cv2.resize(p, shape, interpolation=cv2.INTER_AREA) for p in pictures])
+
+    masks = {role: small(m.astype(np.float32)) >= 0.5 for role, m in scene.truth.masks.items()}
+    clip = replace(scene.clip, frames=small(scene.clip.frames))
+    return replace(scene, clip=clip, truth=replace(scene.truth, masks=masks))
 
 
 def _made_before(job: _Job, i: int) -> dict[str, Any] | None:

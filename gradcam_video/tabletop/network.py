@@ -51,9 +51,14 @@ def _conv(channels: int, out: int, kernel: int, stride: int) -> nn.Sequential:
 
 
 class SmallResNet(nn.Module):
-    """Pictures (N, 3, 112, 112) -> activations (N, C, 14, 14) -> logits (N, K)."""
+    """Pictures (N, 3, 112, 112) -> activations (N, C, 14, 14) -> logits (N, K).
 
-    def __init__(self, classes: int, widths: Sequence[int] = WIDTHS) -> None:
+    While it is trained (`norm=True`) the pooled features are brought to mean 0 and deviation 1
+    before the head: what tells left from right is a small part of them, and would be learnt
+    slowly. It is no part of the shipped network: `folded` puts it into the head.
+    """
+
+    def __init__(self, classes: int, widths: Sequence[int] = WIDTHS, norm: bool = False) -> None:
         super().__init__()
         stem, one, two, three = widths
         self.stem = _conv(3, stem, kernel=7, stride=4)  # (N, 32, 28, 28)
@@ -61,19 +66,35 @@ class SmallResNet(nn.Module):
         self.stage2 = Block(one, two)  # (N, 96, 14, 14)
         self.stage3 = _conv(two, three, kernel=1, stride=1)  # (N, 160, 14, 14)
         self.pool = nn.AdaptiveAvgPool2d(1)
+        self.norm = nn.BatchNorm1d(three, affine=False) if norm else nn.Identity()
         self.head = nn.Linear(three, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stage3(self.stage2(self.stage1(self.stem(x))))
-        return self.head(torch.flatten(self.pool(x), 1))
+        return self.head(self.norm(torch.flatten(self.pool(x), 1)))
 
 
-def network(classes: int = 40, widths: Sequence[int] = WIDTHS, temporal_kernel: int = 3) -> nn.Module:
+def network(
+    classes: int = 40,
+    widths: Sequence[int] = WIDTHS,
+    temporal_kernel: int = 3,
+    norm: bool = False,
+) -> nn.Module:
     """`SmallResNet` inflated over time, untrained.
 
     Input (N, 3, T, 112, 112), last map (N, 160, T, 14, 14), logits (N, K). Time is padded by
     repeating the first and the last frame: zeros would look like a flash at both ends. With a
     temporal kernel of 1 it sees every frame by itself: the control that knows no order.
     """
-    options = {"temporal_kernel": temporal_kernel, "padding": "replicate", "which": "spatial"}
-    return inflate(SmallResNet(classes, widths), **options)
+    net2d = SmallResNet(classes, widths, norm)
+    return inflate(net2d, temporal_kernel, padding="replicate", which="spatial")
+
+
+@torch.no_grad()
+def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a network with `norm`, as those of the same network without it."""
+    deviation = (state["norm.running_var"] + 1e-5).sqrt()  # BatchNorm1d's own epsilon
+    weight = state["head.weight"] / deviation  # (K, C)
+    bias = state["head.bias"] - weight @ state["norm.running_mean"]
+    kept = {name: t for name, t in state.items() if not name.startswith("norm.")}
+    return {**kept, "head.weight": weight, "head.bias": bias}

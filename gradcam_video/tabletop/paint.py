@@ -260,7 +260,6 @@ class Canvas:
         box = self._box(every, 1.5, blur)
         if box is None:
             return
-        left, top, width, height = box
 
         def draw(mask: np.ndarray, shift: np.ndarray) -> None:
             fixed = [np.rint((o - shift) * 2**SUB).astype(np.int32) for o in outlines]
@@ -317,7 +316,7 @@ class Canvas:
         return None if left >= right or top >= bottom else (left, top, right - left, bottom - top)
 
     @staticmethod
-    def _cover(box: tuple[int, int, int, int], draw, blur: np.ndarray | None) -> np.ndarray:  # noqa: ANN001
+    def _cover(box: tuple[int, int, int, int], draw, blur: np.ndarray | None) -> np.ndarray:
         """How much of each pixel is covered, uint8 (h, w); a moving thing covers a streak."""
         left, top, width, height = box
         corner = np.array([left + 0.5, top + 0.5])

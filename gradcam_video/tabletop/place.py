@@ -1,14 +1,15 @@
-"""Where it happens and how it is filmed: rooms and tables, the camera's shake, the film's faults."""
+"""Where it happens and how it is filmed: rooms, tables, the camera's shake, the film's faults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
+from .bodies import LIGHT, Rng, colour, pattern
 from .paint import Canvas, Eye, Face
-from .things import LIGHT, Rng, colour, pattern
 
 TEXTURE = 384  # pixels of a table's picture
 COVERS = 1.1  # metres that it covers before it repeats
@@ -45,7 +46,9 @@ def surface(rng: Rng, base: np.ndarray) -> np.ndarray:
     elif kind == 5:  # a printed cloth
         n = rng.integers(4, 12)
         r = rng.uniform(0.2, 0.4)
-        mix = (np.hypot((u * n + 0.5 * (np.floor(v * n) % 2)) % 1 - 0.5, (v * n) % 1 - 0.5) < r) * 0.9
+        mix = (
+            np.hypot((u * n + 0.5 * (np.floor(v * n) % 2)) % 1 - 0.5, (v * n) % 1 - 0.5) < r
+        ) * 0.9
     elif kind == 6:  # stripes
         n = rng.integers(3, 14)
         mix = 0.5 + 0.5 * np.sin(2 * np.pi * n * u + rng.uniform(0, 3) * np.sin(2 * np.pi * v))
@@ -61,8 +64,7 @@ def surface(rng: Rng, base: np.ndarray) -> np.ndarray:
 class Room:
     """A table, a wall behind it, and what hangs there."""
 
-    table: np.ndarray
-    wall: np.ndarray
+    seeds: tuple[int, int]  # of the table's and the wall's picture: made when they are painted
     angle: float  # of the table's pattern
     edge: float  # z of the table's far edge, metres
     slant: float  # of that edge
@@ -74,11 +76,12 @@ class Room:
     def draw(cls, rng: Rng) -> Room:
         pictures = []
         for _ in range(rng.integers(2, 9)):
-            where = np.array([rng.uniform(-1.2, 1.2), rng.uniform(0.0, 1.0), *rng.uniform(0.12, 0.6, 2)])
+            where = np.array(
+                [rng.uniform(-1.2, 1.2), rng.uniform(0.0, 1.0), *rng.uniform(0.12, 0.6, 2)]
+            )
             pictures.append((where, pattern(rng, colour(rng, 0.2, 1.0, 0.7))))
         return cls(
-            table=surface(rng, colour(rng, 0.2, 0.95, 0.55)),
-            wall=surface(rng, colour(rng, 0.3, 1.0, 0.4)),
+            seeds=(int(rng.integers(2**62)), int(rng.integers(2**62))),
             angle=rng.uniform(-0.6, 0.6),
             edge=rng.uniform(0.2, 0.9),
             slant=rng.uniform(-0.12, 0.12),
@@ -87,6 +90,20 @@ class Room:
             shade=rng.uniform(0.6, 0.95),
         )
 
+    @cached_property
+    def table(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seeds[0])
+        return surface(rng, colour(rng, 0.2, 0.95, 0.55))
+
+    @cached_property
+    def wall(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seeds[1])
+        return surface(rng, colour(rng, 0.3, 1.0, 0.4))
+
+    def reaching(self, edge: float) -> Room:
+        """The same room, its table at least so deep."""
+        return replace(self, edge=max(self.edge, edge))
+
     def paint(self, canvas: Canvas, eye: Eye) -> None:
         still = np.zeros(2)
         fine = eye.camera.unit / 0.9 / (TEXTURE / COVERS)  # how much finer the film is than paint
@@ -94,11 +111,15 @@ class Room:
         wall = np.array([[-6.0, -2, back], [6, -2, back], [6, 4, back], [-6, 4, back]])
         frame = (np.array([0.0, 0, back]), np.array([1.6, 0, 0]), np.array([0, -1.6, 0]))
         picture = _as_seen(self.wall, 0.7 * fine)
-        Face(wall, self.wall[0, 0], picture, frame, self.shade, wrap=True).paint(canvas, eye, 0, still)
+        Face(wall, self.wall[0, 0], picture, frame, self.shade, wrap=True).paint(
+            canvas, eye, 0, still
+        )
         for (x, y, w, h), what in self.pictures:
             o = np.array([x - w / 2, y + h, back - 0.005])
             a, b = np.array([w, 0, 0]), np.array([0, -h, 0])
-            face = Face(np.stack([o, o + a, o + a + b, o + b]), what[0, 0], what, (o, a, b), self.shade)
+            face = Face(
+                np.stack([o, o + a, o + a + b, o + b]), what[0, 0], what, (o, a, b), self.shade
+            )
             if all(eye.depth(p) > 0.1 for p in face.points):
                 face.paint(canvas, eye, 0, still)
         far = np.array([[-4.0, 0, self.edge - 4 * self.slant], [4, 0, self.edge + 4 * self.slant]])
@@ -175,7 +196,7 @@ class Film:
         if self.quality <= 95 and "jpeg" not in without:
             options = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
             out = cv2.imdecode(cv2.imencode(".jpg", out, options)[1], cv2.IMREAD_COLOR)
-        return out
+        return np.asarray(out)
 
 
 def _gradient(rng: Rng) -> np.ndarray:
@@ -185,7 +206,12 @@ def _gradient(rng: Rng) -> np.ndarray:
 
 
 def cast(
-    canvas: Canvas, eye: Eye, centre: np.ndarray, half: tuple[float, float], height: float, dark: float
+    canvas: Canvas,
+    eye: Eye,
+    centre: np.ndarray,
+    half: tuple[float, float],
+    height: float,
+    dark: float,
 ) -> None:
     """The shadow on the table of something of that half width and depth, that high above it."""
     away = -LIGHT[[0, 2]] / LIGHT[1] * height

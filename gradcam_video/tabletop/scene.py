@@ -12,16 +12,16 @@ from ..clip import Clip
 from ..errors import BadInput
 from ..labels import FORTY, FORTY_NAMES, find_label
 from ..truth import Truth
-from .actors import HAND, OBJECT, OTHER, SECOND, Actor, Prop
+from .actors import HAND, OBJECT, SECOND, Actor, Prop
 from .paint import Camera, Canvas, Eye
-from .place import Film, cast, smooth
+from .place import Film, cast
 from .scripts import PLAYS, TEMPLATE_PLAYS, Play
 from .stage import ENTER, Stage
 
 FPS = 12.0  # Something-Something's own rate
 PARTS = (
-    "hand", "object", "second", "distractors", "shake", "shadows", "noise", "defocus", "motion blur",
-    "jpeg",
+    "hand", "object", "second", "distractors", "shake", "shadows", "noise", "defocus",
+    "motion blur", "jpeg",
 )  # fmt: skip
 _ROLES = {"hand": HAND, "object": OBJECT, "second": SECOND}
 
@@ -107,7 +107,7 @@ class Plan:
         last = int(np.floor((self.start + self.seconds) * fps + 1e-6))
         if stage.still:
             first, last = 0, self.frames - 1
-        if delay and not (0 <= first and last <= self.frames - 1):
+        if delay and not (first >= 0 and last <= self.frames - 1):
             low = -int(first - delay)
             raise BadInput(
                 f"render({label!r}, {seed}): a delay of {delay} frames moves the action out of the "
@@ -159,7 +159,9 @@ class Plan:
             for actor in shown:
                 for centre, wide, deep, height in actor.shadows(t):
                     cast(canvas, eye, centre, (wide, deep), height, self.dark)
-        sooner, later = self._shutter(frame, size) if "motion blur" not in self.without else (eye, eye)
+        sooner, later = (
+            self._shutter(frame, size) if "motion blur" not in self.without else (eye, eye)
+        )
         dt = 0.5 * self.film.shutter / self.seconds * (-1 if self.backwards else 1)
         groups = []
         for actor in shown:
@@ -172,7 +174,9 @@ class Plan:
             for part in parts:
                 part.paint(canvas, eye, role, blur)
         noise = self._noise(frame, size)
-        return self.film.develop(canvas.rgb, frame / self.fps * 12, noise, self.without), canvas.roles
+        return self.film.develop(
+            canvas.rgb, frame / self.fps * 12, noise, self.without
+        ), canvas.roles
 
     @property
     def _left_out(self) -> set[int]:
@@ -310,6 +314,3 @@ def render(
     )
     truth = Truth(plan.masks(np.stack([roles for _, roles in painted])), plan.action, plan.whole)
     return Scene(clip, plan.label, plan.template, plan.words, truth)
-
-
-__all__ = ["FPS", "OTHER", "PARTS", "Plan", "Scene", "render", "smooth"]

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..labels import FORTY
-from . import things
+from . import bodies, changing, things
 from .actors import Keys, Path, Prop, Puddle, Stream
-from .stage import ENTER, SECOND, Stage, ease
-from .things import X, Y, Z
+from .stage import ENTER, Stage, ease
 
 Script = Callable[[Stage], None]
 GRAVITY = 9.8  # m/s²
@@ -76,7 +75,7 @@ def turn_down(s: Stage) -> None:
 
 
 def open_(s: Stage) -> None:
-    family = things.OPENING[s.rng.integers(len(things.OPENING))]
+    family = changing.OPENING[s.rng.integers(len(changing.OPENING))]
     end = s.rng.uniform(0.8, 1.0)
     prop = s.prop(family(s.rng), s.ground(), turn=0.35, state=Keys((0, 0.0), (1, end)))
     s.follow(s.hand(), lambda t: prop.grip(t)[0])
@@ -89,7 +88,7 @@ def open_(s: Stage) -> None:
 
 def fold_(s: Stage) -> None:
     how = str(s.rng.choice(["half", "near", "corner", "twice"]))
-    thing = things.foldable(s.rng, how)
+    thing = changing.foldable(s.rng, how)
     if how == "twice":
         s.seconds = s.rng.uniform(1.7, 2.6)
         state = Keys((0, 0.0), (0.42, 0.499), (0.58, 0.501), (1, 1.0))
@@ -100,7 +99,11 @@ def fold_(s: Stage) -> None:
     def where(t: float) -> np.ndarray:
         if how == "twice" and 0.42 < t < 0.58:
             p = ease((t - 0.42) / 0.16)
-            return (1 - p) * prop.grip(0.42)[0] + p * prop.grip(0.58)[0] + 0.05 * np.sin(np.pi * p) * UP
+            return (
+                (1 - p) * prop.grip(0.42)[0]
+                + p * prop.grip(0.58)[0]
+                + 0.05 * np.sin(np.pi * p) * UP
+            )
         return prop.grip(t)[0]
 
     s.follow(s.hand(), where)
@@ -111,16 +114,15 @@ def fold_(s: Stage) -> None:
 
 
 def tear(s: Stage, how: str) -> None:
-    thing = things.tearable(s.rng, how)
+    thing = changing.tearable(s.rng, how)
     height = s.rng.uniform(0.03, 0.14)
     place = s.ground(0.05) + height * UP
     prop = s.prop(thing, place, turn=0.15, state=Keys((0, 0.0), (1, 1.0)))
     s.seconds = s.rng.uniform(0.8, 1.5)
-    enters = bool(s.rng.random() < 0.3)
     for i, base in enumerate((0.0, np.pi)):
         k = 1 if i == 0 else -1
         hand = s.hand(base + k * s.rng.uniform(0.2, 1.0))
-        s.follow(hand, lambda t, i=i: prop.grip(t)[i] - (0, 0.02, 0), enters=enters, leaves=False)
+        s.follow(hand, lambda t, i=i: prop.grip(t)[i] - (0, 0.02, 0), enters=False, leaves=False)
 
 
 def tear_in_two(s: Stage) -> None:
@@ -139,11 +141,11 @@ def uncover(s: Stage) -> None:
     hand = s.hand()
     aside = s.direction() * s.rng.uniform(0.24, 0.34)
     if how == 0:  # a cloth is lifted off
-        thing = things.cover(s.rng)
+        thing = changing.cover(s.rng)
         grow = max(1.0, 1.1 * tall / thing.height, 1.25 * hidden.thing.width / thing.width)
         path = s.carried(
-            hand.angle, (0, place), (0.5, place + (0, tall + 0.05, 0)), (1, place + aside + 0.1 * UP),
-            goes=bool(s.rng.random() < 0.6),
+            hand.angle, (0, place), (0.5, place + (0, tall + 0.05, 0)),
+            (1, place + aside + 0.1 * UP), goes=bool(s.rng.random() < 0.6),
         )  # fmt: skip
         cloth = s.prop(thing, path, state=Keys((0, 0.0), (0.6, 1.0)), size=grow, bias=0.09)
         top = np.array([0, thing.height * grow * 0.95, 0])
@@ -155,14 +157,22 @@ def uncover(s: Stage) -> None:
             flipped = Keys((0, (0.0, 0.0, np.pi)))
             base = place + (0, grow * thing.height, 0)
         else:
-            thing, grow, flipped = things.book(s.rng), 1.2, Keys((0, (0.0, s.rng.uniform(-0.3, 0.3), 0.0)))
+            thing, grow, flipped = (
+                things.book(s.rng),
+                1.2,
+                Keys((0, (0.0, s.rng.uniform(-0.3, 0.3), 0.0))),
+            )
             base = place + (0, tall, 0)
         path = s.carried(
             hand.angle, (0, base), (0.5, base + (0, tall + 0.04, 0)), (1, base + aside),
             goes=bool(s.rng.random() < 0.6),
         )  # fmt: skip
         cloth = s.prop(thing, path, angles=flipped, size=grow, bias=0.09)
-        top = np.zeros(3) if how == 1 else np.array([0, thing.height, 0]) + 0.3 * s.contact(thing, hand.angle)
+        top = (
+            np.zeros(3)
+            if how == 1
+            else np.array([0, thing.height, 0]) + 0.3 * s.contact(thing, hand.angle)
+        )
     s.follow(hand, lambda t: cloth.place(t) + top, leaves=False, end=1 + ENTER)
     s.both = True
 
@@ -174,8 +184,13 @@ def towards_camera(s: Stage) -> None:
     x, dx = s.rng.uniform(-0.08, 0.08), s.rng.uniform(-0.05, 0.05)
     far, near = s.rng.uniform(0.2, 0.32), s.rng.uniform(-0.26, -0.14)
     lift = s.rng.choice([0.0, s.rng.uniform(0.04, 0.12)])
-    s.room.__dict__["edge"] = max(s.room.edge, far + 0.12)
-    path = Keys((0, (x - dx, 0, far)), (0.2, (x - dx, lift, far - 0.05)), (0.8, (x + dx, lift, near + 0.05)), (1, (x + dx, 0, near)))
+    s.room = s.room.reaching(far + 0.12)
+    path = Keys(
+        (0, (x - dx, 0, far)),
+        (0.2, (x - dx, lift, far - 0.05)),
+        (0.8, (x + dx, lift, near + 0.05)),
+        (1, (x + dx, 0, near)),
+    )
     if lift == 0:
         path = Keys((0, (x - dx, 0, far)), (1, (x + dx, 0, near)))
     s.grabs(s.prop(s.pick("any", "thin"), path))
@@ -303,14 +318,16 @@ def take_two(s: Stage) -> None:
         keys = Keys((a, spots[i]), (middle, spots[i] + 0.07 * UP), (b, spots[i] - away))
         props.append(s.prop(s.pick("small"), keys))
     grips = [s.contact(p.thing, hand.angle) for p in props]
-    s.follow(hand, _shuttle(props, grips, away, n, out=True), leaves=False)
-    hand.pose = [(-9, "open")] + [k for i in range(n) for k in ((i / n, "grasp"), ((i + 0.86) / n, "open"))]
+    s.follow(hand, _shuttle(props, grips, n), leaves=False)
+    hand.pose = [(-9, "open")] + [
+        k for i in range(n) for k in ((i / n, "grasp"), ((i + 0.86) / n, "open"))
+    ]
 
 
 FAR_AWAY = 0.95  # metres: out of sight
 
 
-def _shuttle(props: list[Prop], grips: list[np.ndarray], away: np.ndarray, n: int, out: bool) -> Callable[[float], np.ndarray]:
+def _shuttle(props: list[Prop], grips: list[np.ndarray], n: int) -> Callable[[float], np.ndarray]:
     """The hand's way when it takes several things away, one after the other."""
 
     def at(t: float) -> np.ndarray:
@@ -331,7 +348,11 @@ def take_from_slope(s: Stage) -> None:
     s.second(board, place + 0.04 * UP, angles=Keys((0, (0.0, 0.0, slope))), size=1.4)
     thing = s.pick("small", "rolls")
     spot = place + (0, 0.045 + board.height * 1.4, 0)
-    _take(s, spot, s.prop(thing, spot, angles=Keys((0, (0.0, 0.0, slope)), (0.7, (0.0, 0.0, 0.0))), bias=0.02))
+    _take(
+        s,
+        spot,
+        s.prop(thing, spot, angles=Keys((0, (0.0, 0.0, slope)), (0.7, (0.0, 0.0, 0.0))), bias=0.02),
+    )
 
 
 def take_out(s: Stage) -> None:
@@ -348,7 +369,9 @@ def take_out(s: Stage) -> None:
     hand = s.hand()
     high = box.place(0) + (0, box.thing.height + s.rng.uniform(0.06, 0.12), -0.01)
     side = high + s.direction() * s.rng.uniform(0.1, 0.16)
-    path = s.carried(hand.angle, (0, start), (0.45, high), (1, side), goes=bool(s.rng.random() < 0.75))
+    path = s.carried(
+        hand.angle, (0, start), (0.45, high), (1, side), goes=bool(s.rng.random() < 0.75)
+    )
     prop = s.prop(thing, path, angles=angles, size=size)
     offset = np.array([0, (0.5 * thing.width if "thin" in thing.tags else thing.height) * size, 0])
     s.follow(hand, lambda t: prop.place(t) + offset, leaves=False, end=1 + ENTER)
@@ -375,7 +398,9 @@ def pretend_take_from(s: Stage) -> None:
         box = s.second(s.pick("container"), place, turn=0.3)
         thing = s.pick("small", "thin")
         spot = place + (0, box.thing.floor, 0)
-        prop = s.prop(thing, spot, size=min(1.0, 0.75 * box.thing.width / max(thing.width, thing.depth)))
+        prop = s.prop(
+            thing, spot, size=min(1.0, 0.75 * box.thing.width / max(thing.width, thing.depth))
+        )
         touch = place + (0, 0.9 * box.thing.height, 0)
     elif how == 1:
         base = s.second(s.pick("support"), place)
@@ -406,7 +431,9 @@ def pretend_put(s: Stage, beside: bool) -> None:
     hand = s.hand(pose="grasp")
     high = place + (s.rng.uniform(-0.04, 0.04), s.rng.uniform(0.1, 0.16), 0)
     low = place + s.rng.uniform(0.0, 0.015) * UP
-    path = s.carried(hand.angle, (0, high), (0.4, low), (0.6, low), (1, high), comes=True, goes=True)
+    path = s.carried(
+        hand.angle, (0, high), (0.4, low), (0.6, low), (1, high), comes=True, goes=True
+    )
     prop = s.prop(thing, path)
     offset = s.contact(thing, hand.angle)
     s.follow(hand, lambda t: prop.place(t) + offset, -ENTER, 1 + ENTER, enters=False, leaves=False)
@@ -438,7 +465,9 @@ def push_slightly(s: Stage) -> None:
 def push_with(s: Stage) -> None:
     way = s.direction()
     place, step = s.ground(0.05), s.rng.uniform(0.12, 0.2)
-    prop = s.prop(s.pick("any", "thin"), Keys((0.15, place - way * step / 2), (1, place + way * step / 2)))
+    prop = s.prop(
+        s.pick("any", "thin"), Keys((0.15, place - way * step / 2), (1, place + way * step / 2))
+    )
     angle = float(np.arctan2(s.up @ way, s.right @ way)) + s.rng.uniform(-0.25, 0.25)
     hand = s.hand(angle, "grasp")
     tool = s.pick("tool")
@@ -449,11 +478,12 @@ def push_with(s: Stage) -> None:
     def where(t: float) -> np.ndarray:  # of the tool's middle
         return prop.place(t) + edge - half * s.along(angle)
 
-    held = s.follow(hand, lambda t: where(t) - 0.8 * half * s.along(angle), pose="grasp", free="grasp")
+    held = s.follow(
+        hand, lambda t: where(t) - 0.8 * half * s.along(angle), pose="grasp", free="grasp"
+    )
     grip = held.grip
     path = Path(lambda t: grip(t) + 0.8 * half * s.along(angle), [where(0), where(1)])
     s.second(tool, path, angles=Keys((0, (0.0, 0.0, slope))), bias=0.04)
-    s.words[0], s.words[1] = s.words[0], s.words[1]
 
 
 def _finger(s: Stage, touch: np.ndarray, angle: float, times: tuple[float, ...] = (0.0,)) -> None:
@@ -476,13 +506,25 @@ def poke_over(s: Stage) -> None:
     k = 1.0 if np.cos(angle) > 0 else -1.0
     place = s.ground(0.06)
     r = 0.5 * thing.width
-    fall = Keys((0.05, 0.0), (0.35, 0.35), (0.7, np.pi / 2), (0.8, 0.95 * np.pi / 2), (0.9, np.pi / 2), linear=True)
+    fall = Keys(
+        (0.05, 0.0),
+        (0.35, 0.35),
+        (0.7, np.pi / 2),
+        (0.8, 0.95 * np.pi / 2),
+        (0.9, np.pi / 2),
+        linear=True,
+    )
+
     # It tips about the edge of its foot.
     def at(t: float) -> np.ndarray:
         a = float(fall(t))
         return place + (k * r * (1 - np.cos(a)), r * np.sin(a), 0)
 
-    prop = s.prop(thing, Path(at, [place, at(1.0)]), angles=Path(lambda t: np.array([0, 0, -k * float(fall(t))]), [np.zeros(3)]))
+    prop = s.prop(
+        thing,
+        Path(at, [place, at(1.0)]),
+        angles=Path(lambda t: np.array([0, 0, -k * float(fall(t))]), [np.zeros(3)]),
+    )
     _finger(s, place + (-k * 0.9 * r, 0.8 * thing.height, -0.01), angle)
     s.seconds = s.rng.uniform(0.8, 1.2)
     prop.tilt = 0.0
@@ -512,11 +554,25 @@ def poke_stack(s: Stage, falls: bool) -> None:
         thing = make()
         spot = base + (s.rng.uniform(-0.006, 0.006), y, 0)
         if falls and i > 0:
-            land = base + (k * (0.06 + 0.055 * i + s.rng.uniform(0, 0.03)), 0.0, s.rng.uniform(-0.05, 0.05))
+            land = base + (
+                k * (0.06 + 0.055 * i + s.rng.uniform(0, 0.03)),
+                0.0,
+                s.rng.uniform(-0.05, 0.05),
+            )
             land[1] = 0.5 * thing.width
             start = 0.05 + 0.04 * (n - i)
-            keys = Keys((start, spot), (start + 0.2, 0.55 * spot + 0.45 * land + 0.2 * (spot - land) * UP), (start + 0.42, land))
-            spin = Keys((start, np.zeros(3)), (start + 0.42, (0, s.rng.uniform(-0.5, 0.5), -k * s.rng.choice([1, 2]) * np.pi / 2)))
+            keys = Keys(
+                (start, spot),
+                (start + 0.2, 0.55 * spot + 0.45 * land + 0.2 * (spot - land) * UP),
+                (start + 0.42, land),
+            )
+            spin = Keys(
+                (start, np.zeros(3)),
+                (
+                    start + 0.42,
+                    (0, s.rng.uniform(-0.5, 0.5), -k * s.rng.choice([1, 2]) * np.pi / 2),
+                ),
+            )
             s.prop(thing, keys, angles=spin, bias=0.002 * i)
         else:
             sway = 0.0 if falls else 0.01 * i / n * k
@@ -525,7 +581,6 @@ def poke_stack(s: Stage, falls: bool) -> None:
         y += thing.height
     _finger(s, base + (-k * 0.5 * thing.width, 0.75 * y, -0.01), angle)
     s.seconds = s.rng.uniform(0.8, 1.3)
-    s.words = s.words[:1]
 
 
 def poke_stack_down(s: Stage) -> None:
@@ -548,15 +603,22 @@ def pour(s: Stage, how: str) -> None:
     land = 0.0
     if how in ("into", "overflow", "miss"):
         vessel = s.pick("vessel")
-        fill = {"into": (0.0, s.rng.uniform(0.5, 0.9)), "overflow": (0.5, 1.05), "miss": (0.1, 0.1)}[how]
+        fill = {
+            "into": (0.0, s.rng.uniform(0.5, 0.9)),
+            "overflow": (0.5, 1.05),
+            "miss": (0.1, 0.1),
+        }[how]
         # The vessel shows what is poured into it, whatever its own colour of content was.
-        target = s.second(_refilled(vessel, liquid), place, state=Keys((0.25, fill[0]), (0.85, fill[1]), linear=True))
+        s.second(
+            _refilled(vessel, liquid),
+            place,
+            state=Keys((0.25, fill[0]), (0.85, fill[1]), linear=True),
+        )
         rim = vessel.height
         land = 0.3 * rim if how != "miss" else 0.0
         s.both = True
     elif how == "onto":
-        target = s.second(s.pick("tray"), place)
-        rim, land = target.thing.height, target.thing.height
+        rim = land = s.second(s.pick("tray"), place).thing.height
         s.both = True
     else:  # out of, onto the table or beyond
         rim = 0.0
@@ -568,36 +630,61 @@ def pour(s: Stage, how: str) -> None:
     mouth = np.array([miss, mouth_height, 0])
     body = place + mouth + np.array([-k * np.sin(tip) * reach, -np.cos(tip) * reach, 0])
     upright = body + (-k * 0.05, 0.03, 0)
-    hand = s.hand(float(np.pi / 2 + k * (np.pi / 2 - 0.3) + s.rng.uniform(-0.4, 0.5)) - (np.pi if k > 0 else 0) + (np.pi if k < 0 else 0))
-    hand.angle = float(s.rng.uniform(-0.4, 0.8)) if k > 0 else float(np.pi - s.rng.uniform(-0.4, 0.8))
-    path = s.carried(hand.angle, (0, upright), (0.25, body), (0.8, body), (1, upright), comes=True, goes=bool(s.rng.random() < 0.6))
-    angles = Keys((0, np.zeros(3)), (0.28, (0, 0, -k * tip)), (0.78, (0, 0, -k * tip * 1.05)), (1, np.zeros(3)))
+    hand = s.hand()
+    hand.angle = (
+        float(s.rng.uniform(-0.4, 0.8)) if k > 0 else float(np.pi - s.rng.uniform(-0.4, 0.8))
+    )
+    path = s.carried(
+        hand.angle,
+        (0, upright),
+        (0.25, body),
+        (0.8, body),
+        (1, upright),
+        comes=True,
+        goes=bool(s.rng.random() < 0.6),
+    )
+    angles = Keys(
+        (0, np.zeros(3)),
+        (0.28, (0, 0, -k * tip)),
+        (0.78, (0, 0, -k * tip * 1.05)),
+        (1, np.zeros(3)),
+    )
     prop = s.prop(source, path, angles=angles, bias=0.03)
-    s.words = s.words[::-1]
     grains = s.rng.uniform(-1, 1, (7, 3)) if s.rng.random() < 0.35 else None
-    width = s.rng.uniform(0.008, 0.014)
+    width = s.rng.uniform(0.01, 0.016)
     s.actors.append(Stream(prop, np.array([0, reach, 0]), liquid, (0.26, 0.8), land, width, grains))
     if how in ("onto", "miss", "overflow", "out"):
-        wave = 1 + 0.25 * np.sin(np.linspace(0, 2 * np.pi, 18) * 3 + s.rng.uniform(0, 6)) * s.rng.uniform(0.3, 1)
-        radius = s.rng.uniform(0.05, 0.09)
+        wave = 1 + 0.25 * np.sin(
+            np.linspace(0, 2 * np.pi, 40, endpoint=False) * 3 + s.rng.uniform(0, 6)
+        ) * s.rng.uniform(0.3, 1)
+        radius = s.rng.uniform(0.04, 0.065)
         start = 0.6 if how == "overflow" else 0.35
         if how == "overflow":
             radius += 0.5 * vessel.width
-        puddle = Puddle(place + (miss, land + 0.001, -0.01), Keys((start, 0.0), (0.85, radius)), liquid * 0.92, wave)
+        puddle = Puddle(
+            place + (miss, land + 0.001, -0.01),
+            Keys((start, 0.0), (0.85, radius)),
+            liquid * 0.92,
+            wave,
+        )
         s.actors.append(puddle)
 
     def grip(t: float) -> np.ndarray:
-        return prop.pose(t)(np.array([[0, 0.45 * reach, 0]]))[0] - 0.5 * source.width * s.along(hand.angle)
+        return prop.pose(t)(np.array([[0, 0.45 * reach, 0]]))[0] - 0.5 * source.width * s.along(
+            hand.angle
+        )
 
     s.follow(hand, grip, -ENTER, 1 + ENTER, enters=False, leaves=False)
-    s.words = [*s.words][:2]
 
 
-def _refilled(thing: things.Thing, liquid: np.ndarray) -> things.Thing:
+def _refilled(thing: bodies.Thing, liquid: np.ndarray) -> bodies.Thing:
     from dataclasses import replace
 
-    def build(fill: float) -> list[things.Body]:
-        return [replace(b, content=liquid) if isinstance(b, things.Lathe) else b for b in thing.build(fill)]
+    def build(fill: float) -> list[bodies.Body]:
+        return [
+            replace(b, content=liquid) if isinstance(b, bodies.Lathe) else b
+            for b in thing.build(fill)
+        ]
 
     return replace(thing, build=build)
 
@@ -605,7 +692,9 @@ def _refilled(thing: things.Thing, liquid: np.ndarray) -> things.Thing:
 # ---- dropping and throwing -----------------------------------------------------------------------
 
 
-def _bounces(start: np.ndarray, speed: np.ndarray, seconds: float, floor: float, spring: float, stop: float) -> Callable[[float], np.ndarray]:
+def _bounces(
+    start: np.ndarray, speed: np.ndarray, seconds: float, floor: float, spring: float, stop: float
+) -> Callable[[float], np.ndarray]:
     """Free fall from `start` at `speed` (m/s), bouncing on the table; time in actions."""
     states = [(0.0, start.astype(float), speed.astype(float))]
     p, v, t = start.astype(float), speed.astype(float), 0.0
@@ -628,7 +717,9 @@ def _bounces(start: np.ndarray, speed: np.ndarray, seconds: float, floor: float,
         now = max(time, 0.0) * seconds
         if now >= rest_from:  # slides to a halt
             left = 1 - np.exp(-(now - rest_from) * 4)
-            return np.array([rest[0] + rest_speed[0] * left / 4, floor, rest[2] + rest_speed[2] * left / 4])
+            return np.array(
+                [rest[0] + rest_speed[0] * left / 4, floor, rest[2] + rest_speed[2] * left / 4]
+            )
         i = max(j for j, (begin, _, _) in enumerate(states) if begin <= now)
         begin, p0, v0 = states[i]
         dt = now - begin
@@ -640,7 +731,9 @@ def _bounces(start: np.ndarray, speed: np.ndarray, seconds: float, floor: float,
 def _tumble(s: Stage, round_: bool, turns: float, seconds: float) -> Keys:
     end = np.array([0, s.rng.uniform(-1, 1), 0]) if not round_ else np.array([0.0, 0, turns])
     spin = s.rng.uniform(-1, 1) * turns
-    return Keys((0, np.zeros(3)), (min(0.3 / seconds, 0.6), (0, 0, spin)), (min(0.45 / seconds, 0.9), end))
+    return Keys(
+        (0, np.zeros(3)), (min(0.3 / seconds, 0.6), (0, 0, spin)), (min(0.45 / seconds, 0.9), end)
+    )
 
 
 def drop(s: Stage) -> None:
@@ -652,12 +745,29 @@ def drop(s: Stage) -> None:
     # From above the picture it is falling already.
     height, speed = (s.rng.uniform(0.2, 0.3), 0.0) if by_hand else (0.42, -1.6)
     start = place + height * UP
-    fall = _bounces(start, np.array([s.rng.uniform(-0.15, 0.15), speed, 0]), s.seconds, 0.0, s.rng.uniform(0.15, 0.45), 0.6)
+    fall = _bounces(
+        start,
+        np.array([s.rng.uniform(-0.15, 0.15), speed, 0]),
+        s.seconds,
+        0.0,
+        s.rng.uniform(0.15, 0.45),
+        0.6,
+    )
     lean = _tumble(s, False, 0.6, s.seconds)
     if not by_hand:
         s.prop(thing, Path(fall, [place]), angles=lean)
         return
-    hand = s.hand(float(s.rng.choice([s.rng.uniform(-0.6, 0.5), np.pi + s.rng.uniform(-0.5, 0.6), -np.pi / 2 + s.rng.uniform(-0.5, 0.5)])))
+    hand = s.hand(
+        float(
+            s.rng.choice(
+                [
+                    s.rng.uniform(-0.6, 0.5),
+                    np.pi + s.rng.uniform(-0.5, 0.6),
+                    -np.pi / 2 + s.rng.uniform(-0.5, 0.5),
+                ]
+            )
+        )
+    )
     held = s.carried(hand.angle, (-0.3, start), (0, start), comes=True)
     path = Path(lambda t: held(t) if t < 0 else fall(t), [start, place])
     prop = s.prop(thing, path, angles=lean)
@@ -686,7 +796,9 @@ def flutter(s: Stage) -> None:
 
     prop = s.prop(thing, Path(at, [at(0.35), place]), angles=Path(lean, [np.zeros(3)]))
     if s.rng.random() < 0.5:
-        angle = float(s.rng.choice([s.rng.uniform(-0.6, 0.4), np.pi + s.rng.uniform(-0.4, 0.6), -np.pi / 2]))
+        angle = float(
+            s.rng.choice([s.rng.uniform(-0.6, 0.4), np.pi + s.rng.uniform(-0.4, 0.6), -np.pi / 2])
+        )
         hand = s.hand(angle, "grasp")
         spot = at(0.0)
         s.follow(hand, lambda t: spot, -0.3, 0.0)
@@ -698,7 +810,9 @@ def throw_down(s: Stage) -> None:
     thing = s.pick("small", "light")
     k = _toward(s)
     s.seconds = s.rng.uniform(0.7, 1.0)
-    start = np.array([-k * s.rng.uniform(0.18, 0.28), s.rng.uniform(0.18, 0.28), s.rng.uniform(-0.06, 0.06)])
+    start = np.array(
+        [-k * s.rng.uniform(0.18, 0.28), s.rng.uniform(0.18, 0.28), s.rng.uniform(-0.06, 0.06)]
+    )
     speed = np.array([k * s.rng.uniform(0.9, 1.4), s.rng.uniform(-0.8, 0.2), 0])
     fly = _bounces(start, speed, s.seconds, 0.0, 0.25, 0.5)
     _thrown(s, thing, start, fly, k)
@@ -709,8 +823,17 @@ def throw_up(s: Stage) -> None:
     thing = s.pick("small", "light")
     k = _toward(s)
     s.seconds = s.rng.uniform(0.9, 1.3)
-    start = np.array([s.rng.uniform(-0.08, 0.08), s.rng.uniform(0.05, 0.12), s.rng.uniform(-0.04, 0.04)])
-    fly = _bounces(start, np.array([k * s.rng.uniform(0.05, 0.3), s.rng.uniform(1.7, 2.3), 0]), s.seconds, 0.0, 0.3, 0.5)
+    start = np.array(
+        [s.rng.uniform(-0.08, 0.08), s.rng.uniform(0.05, 0.12), s.rng.uniform(-0.04, 0.04)]
+    )
+    fly = _bounces(
+        start,
+        np.array([k * s.rng.uniform(0.05, 0.3), s.rng.uniform(1.7, 2.3), 0]),
+        s.seconds,
+        0.0,
+        0.3,
+        0.5,
+    )
     _thrown(s, thing, start, fly, k)
 
 
@@ -721,17 +844,22 @@ def throw_away(s: Stage) -> None:
     s.seconds = s.rng.uniform(0.7, 1.0)
     start = np.array([-k * s.rng.uniform(0.08, 0.2), s.rng.uniform(0.08, 0.16), 0])
     speed = np.array([k * s.rng.uniform(0.9, 1.5), s.rng.uniform(1.0, 1.6), s.rng.uniform(0, 0.6)])
-    s.room.__dict__["edge"] = s.room.edge
     _thrown(s, thing, start, _bounces(start, speed, s.seconds, 0.0, 0.3, 0.6), k)
 
 
-def _thrown(s: Stage, thing: things.Thing, start: np.ndarray, fly: Callable[[float], np.ndarray], k: float) -> Prop:
+def _thrown(
+    s: Stage, thing: bodies.Thing, start: np.ndarray, fly: Callable[[float], np.ndarray], k: float
+) -> Prop:
     """In a hand that swings, and then flying."""
     angle = float(s.rng.uniform(-0.5, 1.2)) if k > 0 else float(np.pi - s.rng.uniform(-0.5, 1.2))
     hand = s.hand(angle, "grasp")
     back = start + (-k * 0.07, -0.03, 0)
     held = s.carried(angle, (-0.45, start), (-0.18, back), (0, start), comes=True)
-    prop = s.prop(thing, Path(lambda t: held(t) if t < 0 else fly(t), [start, fly(0.3), fly(1.0)]), angles=_tumble(s, False, 3.0, s.seconds))
+    prop = s.prop(
+        thing,
+        Path(lambda t: held(t) if t < 0 else fly(t), [start, fly(0.3), fly(1.0)]),
+        angles=_tumble(s, False, 3.0, s.seconds),
+    )
     offset = s.contact(thing, angle)
     s.follow(hand, lambda t: held(t) + offset, -0.45 - ENTER, 0.06, enters=False)
     hand.pose = [(-9, "grasp"), (0.08, "open")]
@@ -746,17 +874,28 @@ def throw_against(s: Stage) -> None:
     wall = things.carton(s.rng) if s.rng.random() < 0.6 else things.book(s.rng)
     x = k * s.rng.uniform(0.12, 0.2)
     if wall.height < 0.1:  # a book is stood up
-        target = s.second(wall, np.array([x + k * 0.02, 0.5 * wall.width * 1.4, 0.02]), angles=Keys((0, (0.0, 0.0, -k * np.pi / 2))), size=1.4)
+        s.second(
+            wall,
+            np.array([x + k * 0.02, 0.5 * wall.width * 1.4, 0.02]),
+            angles=Keys((0, (0.0, 0.0, -k * np.pi / 2))),
+            size=1.4,
+        )
         face = x
     else:
-        target = s.second(wall, np.array([x, 0, 0.02]), turn=0.3, size=1.3)
+        s.second(wall, np.array([x, 0, 0.02]), turn=0.3, size=1.3)
         face = x - k * 0.65 * wall.width
-    assert target
     start = np.array([-k * s.rng.uniform(0.14, 0.24), s.rng.uniform(0.08, 0.15), 0.0])
     hit_time = s.rng.uniform(0.14, 0.24)  # seconds
     hit = np.array([face - k * 0.5 * thing.width, s.rng.uniform(0.07, 0.13), 0.0])
     speed = (hit - start) / hit_time + (0, 0.5 * GRAVITY * hit_time, 0)
-    rebound = _bounces(hit, np.array([-k * s.rng.uniform(0.4, 0.9), s.rng.uniform(0, 0.5), -0.1]), s.seconds, 0.0, 0.35, 0.5)
+    rebound = _bounces(
+        hit,
+        np.array([-k * s.rng.uniform(0.4, 0.9), s.rng.uniform(0, 0.5), -0.1]),
+        s.seconds,
+        0.0,
+        0.35,
+        0.5,
+    )
 
     def fly(t: float) -> np.ndarray:
         now = t * s.seconds
@@ -765,7 +904,6 @@ def throw_against(s: Stage) -> None:
         return rebound(t - hit_time / s.seconds)
 
     _thrown(s, thing, start, fly, k)
-    s.words = s.words[::-1]
     s.both = True
 
 
@@ -782,9 +920,11 @@ def hold(s: Stage, other: str = "") -> None:
     place = s.ground(0.08) + s.rng.uniform(0.03, 0.14) * UP
     thing = s.pick("any")
     if other == "before":
-        behind = s.second(s.pick("any", "thin"), place * (1, 0, 1) + (s.rng.uniform(-0.05, 0.05), 0, s.rng.uniform(0.1, 0.16)))
+        s.second(
+            s.pick("any", "thin"),
+            place * (1, 0, 1) + (s.rng.uniform(-0.05, 0.05), 0, s.rng.uniform(0.1, 0.16)),
+        )
         place = place + (0, 0.02, 0)
-        assert behind
     if other == "beside":
         thing = s.pick("any", "thin")
         near = s.pick("tall") if s.rng.random() < 0.6 else s.pick("any", "thin")
@@ -808,12 +948,17 @@ def hold_beside(s: Stage) -> None:
 def show_to_camera(s: Stage) -> None:
     """Brought close to the camera and turned a little, to be seen from its sides."""
     thing = s.pick("any")
-    ahead = np.cross(s.up, s.right)
     ahead = np.array([0, -np.sin(s.pitch), np.cos(s.pitch)])
     close = -ahead * s.rng.uniform(0.25, 0.38) * s.distance
     middle = close - 0.5 * thing.height * UP + s.rng.uniform(-0.04, 0.04, 3)
     hand = s.hand(float(np.pi / 2 + s.rng.uniform(-1.0, 1.0)))
-    path = s.carried(hand.angle, (0, middle), (1, middle + s.rng.uniform(-0.02, 0.02, 3)), comes=True, goes=bool(s.rng.random() < 0.5))
+    path = s.carried(
+        hand.angle,
+        (0, middle),
+        (1, middle + s.rng.uniform(-0.02, 0.02, 3)),
+        comes=True,
+        goes=bool(s.rng.random() < 0.5),
+    )
     n, a = s.rng.integers(1, 3), s.rng.uniform(0.4, 0.9, 3) * s.rng.choice([-1, 1], 3)
     axis = [(0.2, 1.0, 0.2), (0.1, 0.3, 1.0), (0.6, 0.6, 0.4)][s.rng.integers(3)]
     base = 0.5 * s.pitch if thing.height > 0.03 else s.pitch - np.pi / 2 + 0.3
@@ -832,19 +977,21 @@ def show_two(s: Stage, how: str) -> None:
     """Two things, filmed; at most a fingertip comes and goes."""
     first = s.pick("support") if how == "top" else s.pick("any", "thin")
     place = s.ground(0.06)
-    base = s.second(first, place)
+    s.second(first, place)
     if how == "top":
         prop = s.prop(s.pick("small"), place + first.height * UP, bias=0.01)
     else:
         thing = s.pick("tall") if how == "behind" else s.pick("any", "thin")
         if how == "behind":
-            spot = place + (s.rng.uniform(-0.04, 0.04), 0, 0.5 * (thing.depth + first.depth) + s.rng.uniform(0.02, 0.06))
+            spot = place + (
+                s.rng.uniform(-0.04, 0.04),
+                0,
+                0.5 * (thing.depth + first.depth) + s.rng.uniform(0.02, 0.06),
+            )
         else:
             gap = 0.5 * (thing.width + first.width) + s.rng.uniform(0.01, 0.04)
             spot = place + _toward(s) * np.array([gap, 0, s.rng.uniform(-0.03, 0.03)])
         prop = s.prop(thing, spot)
-    s.words = s.words[::-1]
-    assert base
     drift = s.rng.uniform(-0.03, 0.03, 3)
     s.moves["metres"] = lambda t: drift * (t - 0.5)
     if s.rng.random() < 0.45:  # a finger that points, from not too near
@@ -878,21 +1025,43 @@ def show_empty(s: Stage) -> None:
         inside = place + (0, 0.9 * thing.height, 0)
         circle = s.rng.uniform(0.008, 0.018)
         hand = s.hand(pose="point")
-        s.follow(hand, lambda t: inside + circle * np.array([np.cos(9 * t), 0.3 * np.sin(6 * t), np.sin(9 * t)]), pose="point", free="point")
+        s.follow(
+            hand,
+            lambda t: (
+                inside + circle * np.array([np.cos(9 * t), 0.3 * np.sin(6 * t), np.sin(9 * t)])
+            ),
+            pose="point",
+            free="point",
+        )
         return
     hand = s.hand()
     up = place + s.rng.uniform(0.06, 0.12) * UP
     prop = s.prop(thing, Keys((0, place), (0.25, up), (0.75, up), (1, place)))
     tip = -s.rng.uniform(1.0, 1.4) + 0.5 * s.pitch
     if how == 0:  # its mouth to the camera
-        shape = Keys((0.05, np.zeros(3)), (0.3, (tip, 0, 0)), (0.5, (tip, 0, 0.25)), (0.7, (tip, 0, -0.1)), (0.95, np.zeros(3)))
+        shape = Keys(
+            (0.05, np.zeros(3)),
+            (0.3, (tip, 0, 0)),
+            (0.5, (tip, 0, 0.25)),
+            (0.7, (tip, 0, -0.1)),
+            (0.95, np.zeros(3)),
+        )
     else:  # bottom up, shaken: nothing falls out
         k = _toward(s)
-        shape = Keys((0.05, np.zeros(3)), (0.35, (0, 0, k * 2.7)), (0.45, (0, 0, k * 3.1)), (0.55, (0, 0, k * 2.6)), (0.65, (0, 0, k * 3.1)), (0.95, np.zeros(3)))
+        shape = Keys(
+            (0.05, np.zeros(3)),
+            (0.35, (0, 0, k * 2.7)),
+            (0.45, (0, 0, k * 3.1)),
+            (0.55, (0, 0, k * 2.6)),
+            (0.65, (0, 0, k * 3.1)),
+            (0.95, np.zeros(3)),
+        )
     prop.angles = shape
 
     def grip(t: float) -> np.ndarray:
-        return prop.pose(t)(np.array([[0, 0.4 * thing.height, 0]]))[0] - 0.42 * thing.width * s.along(hand.angle)
+        return prop.pose(t)(np.array([[0, 0.4 * thing.height, 0]]))[
+            0
+        ] - 0.42 * thing.width * s.along(hand.angle)
 
     s.follow(hand, grip)
 
@@ -912,7 +1081,11 @@ def turn_over(s: Stage) -> None:
         a = float(turn(t))
         return base(t) + (k * middle * np.sin(a), middle * (1 - np.cos(a)), 0)
 
-    prop = s.prop(thing, Path(at, [place, up, up + thing.height * UP]), angles=Path(lambda t: np.array([0, 0, k * float(turn(t))]), [np.zeros(3)]))
+    prop = s.prop(
+        thing,
+        Path(at, [place, up, up + thing.height * UP]),
+        angles=Path(lambda t: np.array([0, 0, k * float(turn(t))]), [np.zeros(3)]),
+    )
     prop.tilt = 0.0
     hand = s.hand()
     edge = 0.45 * thing.width
@@ -926,47 +1099,76 @@ def turn_over(s: Stage) -> None:
 
 # ---- plugging, stacking --------------------------------------------------------------------------
 
-PLUGS = ("charger", "usb stick", "headphone jack", "cable", "memory card", "power plug", "adapter", "dongle")
-SOCKETS = ("phone", "laptop", "power strip", "speaker", "power bank", "wall socket", "radio", "monitor")
+PLUGS = (
+    "charger",
+    "usb stick",
+    "headphone jack",
+    "cable",
+    "memory card",
+    "power plug",
+    "adapter",
+    "dongle",
+)
+SOCKETS = (
+    "phone",
+    "laptop",
+    "power strip",
+    "speaker",
+    "power bank",
+    "wall socket",
+    "radio",
+    "monitor",
+)
 
 
 def plug(s: Stage) -> None:
     name, where = str(s.rng.choice(PLUGS)), str(s.rng.choice(SOCKETS))
     k = _toward(s)
     w, h, d = s.rng.uniform(0.1, 0.18), s.rng.uniform(0.03, 0.09), s.rng.uniform(0.06, 0.1)
-    skin, hole = things.pattern(s.rng, things.colour(s.rng, 0.2, 0.9, 0.6)), np.full(3, 25.0)
+    skin, hole = bodies.pattern(s.rng, bodies.colour(s.rng, 0.2, 0.9, 0.6)), np.full(3, 25.0)
     level = 0.45 * h
-    device = things.Thing(where, lambda t: [
-        things.Slab((w, h, d), skin),
-        things.Slab((0.002, 0.016, 0.03), hole, at=(-k * w / 2, level - 0.008, 0)),
+    device = bodies.Thing(where, lambda t: [
+        bodies.Slab((w, h, d), skin),
+        bodies.Slab((0.002, 0.016, 0.03), hole, at=(-k * w / 2, level - 0.008, 0)),
     ], w, h, d)  # fmt: skip
     place = s.ground(0.04) + (k * 0.06, 0, 0)
-    box = s.second(device, place, turn=0.1)
+    s.second(device, place, turn=0.1)
     long, thick = s.rng.uniform(0.035, 0.06), s.rng.uniform(0.014, 0.024)
-    body, metal = things.colour(s.rng, 0.1, 0.95), np.full(3, s.rng.uniform(140, 220))
+    body, metal = bodies.colour(s.rng, 0.1, 0.95), np.full(3, s.rng.uniform(140, 220))
     has_cable = name not in ("usb stick", "memory card", "dongle")
-    cable = np.array([[-k * long, 0, 0], [-k * (long + 0.06), -0.01, -0.01], [-k * (long + 0.2), -0.03, -0.12], [-k * 0.6, -0.03, -0.3]])
-
-    def build(t: float) -> list[things.Body]:
-        bodies: list[things.Body] = [
-            things.Slab((long, thick, thick), body, at=(-k * long / 2, -thick / 2, 0)),
-            things.Slab((0.018, 0.4 * thick, 0.7 * thick), metal, at=(k * 0.009, -0.2 * thick, 0)),
+    cable = np.array(
+        [
+            [-k * long, 0, 0],
+            [-k * (long + 0.06), -0.01, -0.01],
+            [-k * (long + 0.2), -0.03, -0.12],
+            [-k * 0.6, -0.03, -0.3],
         ]
-        return [things.Rod(cable, 0.006, body * 0.8), *bodies] if has_cable else bodies
+    )
 
-    jack = things.Thing(name, build, long, thick, thick)
+    def build(t: float) -> list[bodies.Body]:
+        plug_: list[bodies.Body] = [
+            bodies.Slab((long, thick, thick), body, at=(-k * long / 2, -thick / 2, 0)),
+            bodies.Slab((0.018, 0.4 * thick, 0.7 * thick), metal, at=(k * 0.009, -0.2 * thick, 0)),
+        ]
+        return [bodies.Rod(cable, 0.006, body * 0.8), *plug_] if has_cable else plug_
+
+    jack = bodies.Thing(name, build, long, thick, thick)
     socket = place + (-k * 0.5 * w, level, 0)
-    away = socket + (-k * s.rng.uniform(0.1, 0.16), s.rng.uniform(0.0, 0.06), s.rng.uniform(-0.04, 0.04))
+    away = socket + (
+        -k * s.rng.uniform(0.1, 0.16),
+        s.rng.uniform(0.0, 0.06),
+        s.rng.uniform(-0.04, 0.04),
+    )
     near = socket + (-k * 0.03, 0, 0)
     inside = socket + (k * 0.016, 0, 0)
-    hand = s.hand(float(s.rng.uniform(-0.3, 0.9)) if k > 0 else float(np.pi - s.rng.uniform(-0.3, 0.9)))
+    hand = s.hand(
+        float(s.rng.uniform(-0.3, 0.9)) if k > 0 else float(np.pi - s.rng.uniform(-0.3, 0.9))
+    )
     path = s.carried(hand.angle, (0, away), (0.5, near), (1, inside), comes=True)
     prop = s.prop(jack, path, turn=0.0, bias=-0.01)
     grip = np.array([-k * 0.7 * long, 0, -0.01])
     s.follow(hand, lambda t: prop.place(t) + grip, -ENTER, 1.0, enters=False)
-    s.words = s.words[::-1]
     s.both = True
-    assert box
 
 
 def stack(s: Stage) -> None:
@@ -1001,8 +1203,11 @@ def stack(s: Stage) -> None:
         return props[i].place(0.0) + grips[i]
 
     s.follow(hand, at, 0.0, 1.0, enters=False)
-    hand.pose = [(-9, "grasp")] + [k for i in range(n) for k in (((i + 0.8) / n, "grasp"), ((i + 0.9) / n, "open"), ((i + 1.05) / n, "grasp"))]
-    s.words = s.words[:1]
+    hand.pose = [(-9, "grasp")] + [
+        k
+        for i in range(n)
+        for k in (((i + 0.8) / n, "grasp"), ((i + 0.9) / n, "open"), ((i + 1.05) / n, "grasp"))
+    ]
 
 
 # ---- which class is played from what -------------------------------------------------------------
@@ -1018,18 +1223,6 @@ class Play:
     backwards: bool = False
 
 
-def _pair(forward: str, backward: str, script: Script, weight: float = 1.0) -> dict[str, Play]:
-    return {
-        forward: Play(forward, script, weight),
-        backward: Play(backward, script, weight, backwards=True),
-    }
-
-
-def mirrored(script: Script) -> Script:
-    """The same script; the scene is mirrored afterwards."""
-    return script
-
-
 # Per template: script, weight, backwards. One script in two directions makes the opposites.
 TEMPLATE_PLAYS: dict[str, list[Play]] = {}
 
@@ -1043,28 +1236,93 @@ def _both(forward: str, backward: str, script: Script, weight: float = 1.0) -> N
     _add(Play(forward, script, weight), Play(backward, script, weight, backwards=True))
 
 
-_both("Approaching [something] with your camera", "Moving away from [something] with your camera", approach)
-_both("Turning the camera left while filming [something]", "Turning the camera right while filming [something]", turn_left)
-_both("Turning the camera downwards while filming [something]", "Turning the camera upwards while filming [something]", turn_down)
+_both(
+    "Approaching [something] with your camera",
+    "Moving away from [something] with your camera",
+    approach,
+)
+_both(
+    "Turning the camera left while filming [something]",
+    "Turning the camera right while filming [something]",
+    turn_left,
+)
+_both(
+    "Turning the camera downwards while filming [something]",
+    "Turning the camera upwards while filming [something]",
+    turn_down,
+)
 _both("Opening [something]", "Closing [something]", open_)
 _both("Folding [something]", "Unfolding [something]", fold_)
-_both("Moving [something] towards the camera", "Moving [something] away from the camera", towards_camera)
-_both("Moving [something] closer to [something]", "Moving [something] away from [something]", nearer)
+_both(
+    "Moving [something] towards the camera",
+    "Moving [something] away from the camera",
+    towards_camera,
+)
+_both(
+    "Moving [something] closer to [something]", "Moving [something] away from [something]", nearer
+)
 _both("Pushing [something] from left to right", "Pushing [something] from right to left", sideways)
 _both("Pulling [something] from left to right", "Pulling [something] from right to left", sideways)
 _both("Moving [something] up", "Moving [something] down", lift_held, 0.35)
 # Picking up and putting: the same scripts in both directions.
 _both("Picking [something] up", "Putting [something] on a surface", take, 1.6)
-_both("Lifting [something] up completely without letting it drop down", "Putting [something] on a flat surface without letting it roll", take_round, 0.8)
-_both("Taking [something] from [somewhere]", "Putting [something] behind [something]", take_from_behind, 0.7)
-_both("Taking [something] from [somewhere]", "Putting [something] next to [something]", take_from_beside, 0.9)
-_both("Taking [something] from [somewhere]", "Putting [something] onto [something]", take_from_top, 0.9)
-_both("Taking [one of many similar things on the table]", "Putting [something similar to other things that are already on the table]", take_one_of_many)
-_both("Lifting [something] with [something] on it", "Putting [something] on a surface", take_loaded, 0.7)
-_both("Taking [something] from [somewhere]", "Putting [something] that can't roll onto a slanted surface, so it stays where it is", take_from_slope, 0.6)
-_both("Taking [something] from [somewhere]", "Putting [something] and [something] on the table", take_two, 0.5)
-_both("Taking [something] from [somewhere]", "Putting [something], [something] and [something] on the table", take_two, 0.3)
-_add(Play("Taking [something] out of [something]", take_out, 0.35), Play("Putting [something] into [something]", take_out, backwards=True))
+_both(
+    "Lifting [something] up completely without letting it drop down",
+    "Putting [something] on a flat surface without letting it roll",
+    take_round,
+    0.8,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something] behind [something]",
+    take_from_behind,
+    0.7,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something] next to [something]",
+    take_from_beside,
+    0.9,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something] onto [something]",
+    take_from_top,
+    0.9,
+)
+_both(
+    "Taking [one of many similar things on the table]",
+    "Putting [something similar to other things that are already on the table]",
+    take_one_of_many,
+)
+_both(
+    "Lifting [something] with [something] on it",
+    "Putting [something] on a surface",
+    take_loaded,
+    0.7,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something] that can't roll onto a slanted surface, so it stays where it is",
+    take_from_slope,
+    0.6,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something] and [something] on the table",
+    take_two,
+    0.5,
+)
+_both(
+    "Taking [something] from [somewhere]",
+    "Putting [something], [something] and [something] on the table",
+    take_two,
+    0.3,
+)
+_add(
+    Play("Taking [something] out of [something]", take_out, 0.35),
+    Play("Putting [something] into [something]", take_out, backwards=True),
+)
 _add(
     Play("Pretending to pick [something] up", pretend_take),
     Play("Pretending to put [something] next to [something]", pretend_put_beside),
@@ -1077,10 +1335,18 @@ _add(
     Play("Poking a stack of [something] so the stack collapses", poke_stack_down),
     Play("Poking a stack of [something] without the stack collapsing", poke_stack_still),
     Play("Pouring [something] into [something]", lambda s: pour(s, "into")),
-    Play("Pouring [something] into [something] until it overflows", lambda s: pour(s, "overflow"), 0.7),
+    Play(
+        "Pouring [something] into [something] until it overflows",
+        lambda s: pour(s, "overflow"),
+        0.7,
+    ),
     Play("Pouring [something] onto [something]", lambda s: pour(s, "onto")),
     Play("Pouring [something] out of [something]", lambda s: pour(s, "out")),
-    Play("Trying to pour [something] into [something], but missing so it spills next to it", lambda s: pour(s, "miss"), 0.7),
+    Play(
+        "Trying to pour [something] into [something], but missing so it spills next to it",
+        lambda s: pour(s, "miss"),
+        0.7,
+    ),
     Play("[Something] falling like a rock", drop, 1.2),
     Play("[Something] falling like a feather or paper", flutter),
     Play("Throwing [something]", throw_away, 0.8),
@@ -1108,5 +1374,3 @@ PLAYS: tuple[tuple[Play, ...], ...] = tuple(
     for label in FORTY
 )
 """For each of the 40 classes, the ways it is played."""
-
-__all__ = ["PLAYS", "TEMPLATE_PLAYS", "Play", "SECOND", "X", "Y", "Z"]

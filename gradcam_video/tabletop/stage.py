@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from . import things
-from .actors import HAND, OBJECT, SECOND, Actor, Hand, Keys, Look, Path, Prop, Stream
+from .actors import OBJECT, SECOND, Actor, Hand, Keys, Look, Path, Prop, Stream
+from .bodies import Rng, Thing, colour
 from .paint import Camera
 from .place import Room
-from .things import Rng, Thing, colour
 
 Where = Callable[[float], np.ndarray]
 ENTER = 0.5  # of the action's length: how long a hand takes to come or to go
@@ -33,7 +33,6 @@ class Stage:
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         self.actors: list[Actor] = []
-        self.words: list[str] = []
         self.seconds = rng.uniform(0.9, 1.7)
         self.still = False
         self.whole = False
@@ -73,7 +72,12 @@ class Stage:
         return np.array([x, 0.0, z])
 
     def prop(
-        self, thing: Thing, place: Keys | np.ndarray, role: int = OBJECT, turn: float = 0.5, **more: object
+        self,
+        thing: Thing,
+        place: Keys | np.ndarray,
+        role: int = OBJECT,
+        turn: float = 0.5,
+        **more: object,
     ) -> Prop:
         """Put a thing on the stage, turned at random by up to `turn` about the vertical."""
         keys = place if isinstance(place, Keys) else Keys((0, place))
@@ -81,8 +85,13 @@ class Stage:
         prop = Prop(thing, keys, angles=angles, role=role, **more)  # ty: ignore[invalid-argument-type]
         prop.tilt = 0.6 * self.pitch
         self.actors.append(prop)
-        self.words.append(thing.family)
         return prop
+
+    @property
+    def words(self) -> list[str]:
+        """What the [something]s of the template are: first what is acted on, then the rest."""
+        props = [a for a in self.actors if isinstance(a, Prop)]
+        return [p.thing.family for p in sorted(props, key=lambda p: p.role)]
 
     def second(self, thing: Thing, place: Keys | np.ndarray, **more: object) -> Prop:
         return self.prop(thing, place, SECOND, **more)  # ty: ignore[invalid-argument-type]
@@ -164,7 +173,11 @@ class Stage:
         return self.follow(hand, lambda t: prop.place(t) + offset, **options)  # ty: ignore
 
     def carried(
-        self, hand_angle: float, *pairs: tuple[float, np.ndarray], comes: bool = False, goes: bool = False
+        self,
+        hand_angle: float,
+        *pairs: tuple[float, np.ndarray],
+        comes: bool = False,
+        goes: bool = False,
     ) -> Keys:
         """A path for a thing in a hand: from out of sight, and back there, where asked."""
         keys = list(pairs)
@@ -238,26 +251,12 @@ class Stage:
                 x, z = rng.uniform(-0.5, 0.5), rng.uniform(-0.2, 0.55)
                 z = min(z, self.room.edge + self.room.slant * x - r)
                 ahead = [z < bz and abs(x - bx) < r + br + 0.03 for bx, bz, br in busy]
-                if all(np.hypot(x - bx, z - bz) > r + br + 0.08 for bx, bz, br in busy) and not any(ahead):
+                if all(np.hypot(x - bx, z - bz) > r + br + 0.08 for bx, bz, br in busy) and not any(
+                    ahead
+                ):
                     busy.append((x, z, r))
                     prop = Prop(thing, Keys((0, (x, 0.0, z))), tilt=0.6 * self.pitch)
                     prop.angles = Keys((0, (0.0, rng.uniform(-3, 3) * (not thing.upright), 0.0)))
                     extra.append(prop)
                     break
         return extra
-
-
-def sequence(parts: Sequence[tuple[float, Where]]) -> Where:
-    """One path made of several, each from its time on."""
-
-    def at(t: float) -> np.ndarray:
-        current = parts[0][1]
-        for start, where in parts:
-            if t >= start:
-                current = where
-        return current(t)
-
-    return at
-
-
-__all__ = ["ENTER", "FAR", "HAND", "OBJECT", "SECOND", "Stage", "ease", "sequence"]
