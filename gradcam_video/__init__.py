@@ -6,7 +6,7 @@ logits and the maps of every class, an `Explanation`; and the `Explanation` is l
     import gradcam_video as gv
 
     clip = gv.read_clip("clip.webm")
-    model = gv.load_model("demo")
+    model = gv.load_model("tabletop")
     e = gv.explain(model, clip)
     e.top(2), e.sheet(), e.player(), e.save("explained")
 """

@@ -1,9 +1,9 @@
 """VideoModel: a network with its labels, its preprocessing and its CAM layer; names and files.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, and `demo`. Weights come from torchvision when online, from `--weights
-FILE` otherwise. Only safetensors and `torch.load(weights_only=True)` are ever read: a file that
-would run code is refused.
+Kinetics-400 video networks, and the two that ship, `tabletop` and `demo`. Weights come from
+torchvision when online, from `--weights FILE` otherwise. Only safetensors and
+`torch.load(weights_only=True)` are ever read: a file that would run code is refused.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ def _cached(name: str) -> bool:
 
 
 def load_model(
-    name: str | Path = "demo",
+    name: str | Path = "tabletop",
     weights: str | Path | None = "default",
     *,
     labels: Sequence[str] | None = None,

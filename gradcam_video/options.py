@@ -9,7 +9,9 @@ from .models import VideoModel, load_model
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --weights, --inflation, --padding, --cam-layer, --device."""
-    parser.add_argument("--model", default="demo", metavar="M", help="default: demo; see `models`")
+    parser.add_argument(
+        "--model", default="tabletop", metavar="M", help="default: tabletop; see `models`"
+    )
     parser.add_argument(
         "--weights", metavar="FILE", help="safetensors or a state_dict; none: random (UNTRAINED)"
     )

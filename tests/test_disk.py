@@ -116,7 +116,7 @@ def test_v1_is_written_as_published(tmp_path: Path) -> None:
 
 
 def scene_seed(split: str, i: int, seed: int = 0) -> int:
-    return disk._Job(Path(), split, 1, seed, "v2", SMALL).scene_seed(i)
+    return disk._Job(Path(), split, 1, seed, "v2", SMALL, SMALL).scene_seed(i)
 
 
 def test_splits_never_share_a_scene() -> None:

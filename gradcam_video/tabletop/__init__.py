@@ -5,6 +5,6 @@ action is done to, and the frames in which it happens. The scene can be edited: 
 or played backwards, the hand or a thing left out, everything else as it was.
 """
 
-from .scene import FPS, PARTS, Plan, Scene, render
+from .scene import FPS, PARTS, Plan, Scene, render, sample
 
-__all__ = ["FPS", "PARTS", "Plan", "Scene", "render"]
+__all__ = ["FPS", "PARTS", "Plan", "Scene", "render", "sample"]

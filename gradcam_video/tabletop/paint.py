@@ -325,7 +325,7 @@ class Canvas:
         if blur is None or length < 1.5:
             draw(mask, corner)
             return mask
-        steps = min(5, 2 + int(length / 3))
+        steps = min(12, 2 + int(length / 2))
         total = np.zeros((height, width), np.uint16)
         for part in np.linspace(-0.5, 0.5, steps):
             mask[:] = 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -146,6 +146,21 @@ class Plan:
             pitch += float(self.moves["pitch"](t))
         return base.moved(position=position, pitch=base.pitch + pitch, yaw=yaw, roll=roll)
 
+    def shot(self, indices: np.ndarray, size: tuple[int, int]) -> Scene:
+        """The clip of these frames, and the truth about it."""
+        painted = {int(i): self.paint(int(i), size) for i in np.unique(indices)}
+        masks = self.masks(np.stack([painted[int(i)][1] for i in indices]))
+        clip = Clip(
+            frames=np.stack([painted[int(i)][0] for i in indices]),
+            times=np.asarray(indices) / self.fps,
+            repeated=np.zeros(len(indices), dtype=bool),
+            source=f"Tabletop {self.seed}",
+            fps=self.fps,
+        )
+        every = np.zeros((self.frames, 1, 1), bool)
+        action = Truth({"hand": every}, self.action).take(indices).action
+        return Scene(clip, self.label, self.template, self.words, Truth(masks, action, self.whole))
+
     # ---- painting ----------------------------------------------------------------------------
 
     def paint(self, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -157,8 +172,9 @@ class Plan:
         shown = [a for a in self.actors if a.role not in self._left_out]
         if "shadows" not in self.without:
             for actor in shown:
+                dark = self.dark * (0.6 if actor.role == HAND else 1.0)
                 for centre, wide, deep, height in actor.shadows(t):
-                    cast(canvas, eye, centre, (wide, deep), height, self.dark)
+                    cast(canvas, eye, centre, (wide, deep), height, dark)
         sooner, later = (
             self._shutter(frame, size) if "motion blur" not in self.without else (eye, eye)
         )
@@ -304,13 +320,34 @@ def render(
     plan = Plan(
         label, seed, fps=fps, delay=delay, without=without, reverse=reverse, template=template
     )
-    painted = [plan.paint(frame, size) for frame in range(plan.frames)]
-    clip = Clip(
-        frames=np.stack([picture for picture, _ in painted]),
-        times=np.arange(plan.frames) / fps,
-        repeated=np.zeros(plan.frames, dtype=bool),
-        source=f"Tabletop {zlib.crc32(plan.label.encode()) % 1000:03d}-{seed}",
-        fps=fps,
-    )
-    truth = Truth(plan.masks(np.stack([roles for _, roles in painted])), plan.action, plan.whole)
-    return Scene(clip, plan.label, plan.template, plan.words, truth)
+    return plan.shot(np.arange(plan.frames), size)
+
+
+def sample(
+    label: str,
+    seed: int,
+    *,
+    frames: int = 16,
+    fps: float = 4.0,
+    size: tuple[int, int] = (240, 320),
+    **changes: Any,
+) -> Scene:
+    """The frames that `read_clip` would take of that clip, and no others: what a network is shown.
+
+    Args:
+        label, seed, size: as for `render`.
+        frames, fps: as for `read_clip`: 16 at 4 a second, from the clip's middle; a short clip's
+            last frame is repeated.
+        changes: `without`, `reverse`, `template`, and `delay`, all as for `render`; the delay
+            counts frames of the 12 a second that the scene is played at.
+    """
+    plan = Plan(label, seed, **changes)
+    length = plan.frames / plan.fps
+    start = max(0.0, (length - frames / fps) / 2)
+    moments = start + np.arange(frames) / fps
+    indices = np.minimum(np.floor(moments * plan.fps + 1e-3).astype(int), plan.frames - 1)
+    repeated = moments >= length - 1e-3
+    repeated[0] = False
+    scene = plan.shot(indices, size)
+    clip = replace(scene.clip, repeated=repeated, fps=fps, start=start)
+    return replace(scene, clip=clip)

@@ -237,7 +237,7 @@ def lift_held(s: Stage) -> None:
 
 def _take(s: Stage, prop_place: np.ndarray, prop: Prop, with_: Prop | None = None) -> None:
     """A hand comes, lifts the prop, and holds it in the air or takes it away."""
-    hand = s.hand()
+    hand = s.hand(under=s.hidden())
     # Most of what is taken leaves the picture with the hand, played backwards: is brought.
     high = prop_place + (s.rng.uniform(-0.05, 0.05), s.rng.uniform(0.12, 0.22), -0.02)
     prop.place = s.carried(hand.angle, (0, prop_place), (1, high), goes=bool(s.rng.random() < 0.75))
@@ -428,7 +428,7 @@ def pretend_put(s: Stage, beside: bool) -> None:
         other = s.second(s.pick("any", "thin"), place)
         gap = 0.5 * (thing.width + other.thing.width) + s.rng.uniform(0.005, 0.03)
         place = place + _toward(s) * np.array([gap, 0, 0.0])
-    hand = s.hand(pose="grasp")
+    hand = s.hand(pose="grasp", under=s.hidden())
     high = place + (s.rng.uniform(-0.04, 0.04), s.rng.uniform(0.1, 0.16), 0)
     low = place + s.rng.uniform(0.0, 0.015) * UP
     path = s.carried(
@@ -951,7 +951,7 @@ def show_to_camera(s: Stage) -> None:
     ahead = np.array([0, -np.sin(s.pitch), np.cos(s.pitch)])
     close = -ahead * s.rng.uniform(0.25, 0.38) * s.distance
     middle = close - 0.5 * thing.height * UP + s.rng.uniform(-0.04, 0.04, 3)
-    hand = s.hand(float(np.pi / 2 + s.rng.uniform(-1.0, 1.0)))
+    hand = s.hand(float(np.pi / 2 + s.rng.uniform(-1.0, 1.0)), under=s.hidden())
     path = s.carried(
         hand.angle,
         (0, middle),

@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         self.actors: list[Actor] = []
-        self.seconds = rng.uniform(0.9, 1.7)
+        self.seconds = rng.uniform(0.8, 1.5)
         self.still = False
         self.whole = False
         self.both = False
@@ -45,8 +45,9 @@ class Stage:
         self.up = np.array([0.0, np.cos(self.pitch), np.sin(self.pitch)])
         self.room = Room.draw(rng)
         self.look = Look.draw(rng, colour(rng, 0.1, 0.9))
-        # Seconds before the hand comes, and after it left: the action may be anywhere in the clip.
-        rest = rng.uniform(0.2, 2.2)
+        # Seconds before the hand comes, and after it left. The action may be anywhere in the clip:
+        # else "in the middle" would be as good an explanation as any.
+        rest = rng.uniform(0.4, 2.8)
         self.before = rest * rng.random()
         self.after = rest - self.before
 
@@ -121,6 +122,10 @@ class Stage:
         self.actors.append(hand)
         return hand
 
+    def hidden(self) -> bool:
+        """Whether a hand takes hold from behind: then the thing hides it, else it the thing."""
+        return bool(self.rng.random() < 0.4)
+
     def along(self, angle: float) -> np.ndarray:
         """A direction in the picture as one in the world."""
         return np.cos(angle) * self.right + np.sin(angle) * self.up
@@ -168,7 +173,7 @@ class Stage:
 
     def grabs(self, prop: Prop, angle: float | None = None, **options: object) -> Hand:
         """A hand that comes, takes hold of the prop, goes where it goes from 0 to 1, and leaves."""
-        hand = self.hand(angle)
+        hand = self.hand(angle, under=self.hidden())
         offset = self.contact(prop.thing, hand.angle)
         return self.follow(hand, lambda t: prop.place(t) + offset, **options)  # ty: ignore
 
@@ -190,7 +195,7 @@ class Stage:
 
     def holds(self, prop: Prop, angle: float) -> Hand:
         """A hand that never lets go of the prop."""
-        hand = self.hand(angle, "grasp")
+        hand = self.hand(angle, "grasp", under=self.hidden())
         offset = self.contact(prop.thing, angle)
         inside = [v + offset for v in prop.place.values if np.abs(v).max() < 0.4]
         hand.grip = Path(lambda t: prop.place(t) + offset, inside or [offset])
