@@ -8,6 +8,7 @@ measured in short sides of the frame, so a scene looks the same at every size.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,8 +56,8 @@ class Camera:
         axes = self.axes
         return k @ np.hstack([axes, -(axes @ self.position)[:, None]])
 
-    def moved(self, **changes: object) -> Camera:
-        return replace(self, **changes)  # ty: ignore[invalid-argument-type]
+    def moved(self, **changes: Any) -> Camera:
+        return replace(self, **changes)
 
 
 class Eye:
