@@ -121,7 +121,7 @@ def _shown_at(times: np.ndarray, moments: np.ndarray | float) -> np.ndarray:
     return np.maximum(np.searchsorted(times, np.asarray(moments) + TOLERANCE, side="right") - 1, 0)
 
 
-def _sample(
+def choose_frames(
     times: np.ndarray, end: float, frames: int, fps: float | None, start: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chooses the frames of one clip.
@@ -151,6 +151,11 @@ def _sample(
     repeated = (moments >= end - TOLERANCE) | (len(times) == 1)
     repeated[0] = False
     return indices, repeated
+
+
+def centre_start(end: float, frames: int, fps: float) -> float:
+    """Where a window of `frames` at `fps` begins so that it lies in the middle, seconds."""
+    return max(0.0, (end - frames / fps) / 2)
 
 
 def _window_starts(end: float, length: float, overlap: float) -> list[float]:
@@ -715,13 +720,13 @@ def read_clip(
             notes = [f"{frames} of {count} frames, spread evenly"]
     else:
         length = frames / fps
-        begin = max(0.0, (reel.end - length) / 2) if start is None else start
+        begin = centre_start(reel.end, frames, fps) if start is None else start
         if reel.end - length > 1 / fps:
             notes = [
                 f"{reel.end:.1f} s video: explained {begin:.1f}–{min(begin + length, reel.end):.1f}"
                 " s; --windows all covers it whole"
             ]
-    indices, repeated = _sample(reel.times, reel.end, frames, fps, begin)
+    indices, repeated = choose_frames(reel.times, reel.end, frames, fps, begin)
     return _clip(reel, indices, repeated, begin, fps, notes)
 
 
@@ -759,11 +764,11 @@ def read_windows(
         step = max(1, round(frames * (1 - overlap)))
         for first in [*range(0, last, step), last]:
             window = slice(first, first + frames)
-            indices, repeated = _sample(reel.times[window], reel.end, frames, None, 0.0)
+            indices, repeated = choose_frames(reel.times[window], reel.end, frames, None, 0.0)
             chosen.append((indices + first, repeated, float(reel.times[first])))
     else:
         for begin in _window_starts(reel.end, frames / fps, overlap):
-            chosen.append((*_sample(reel.times, reel.end, frames, fps, begin), begin))
+            chosen.append((*choose_frames(reel.times, reel.end, frames, fps, begin), begin))
 
     def clips() -> Iterator[Clip]:
         for k, (indices, repeated, begin) in enumerate(chosen, start=1):

@@ -42,15 +42,19 @@ class Truth:
         return self.masks["hand"] | self.masks["target"]
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Truth:
-        """The truth of a clip made of these frames of this one, in this order.
-
-        The action becomes the first and last chosen frame inside it; where none is (the action
-        falls between two chosen frames), the chosen frame nearest to its middle.
-        """
+        """The truth of a clip made of these frames of this one, in this order."""
         chosen = np.asarray(indices, dtype=np.int64)
-        first, last = self.action
-        inside = np.flatnonzero((chosen >= first) & (chosen <= last))
-        if not len(inside):
-            inside = np.array([np.abs(chosen - (first + last) / 2).argmin()])
         masks = {role: mask[chosen] for role, mask in self.masks.items()}
-        return replace(self, masks=masks, action=(int(inside[0]), int(inside[-1])))
+        return replace(self, masks=masks, action=action_among(chosen, self.action))
+
+
+def action_among(chosen: np.ndarray, action: tuple[int, int]) -> tuple[int, int]:
+    """An action as positions among chosen frames: the first and the last of them inside it.
+
+    Where none is (the action falls between two of them), the one nearest to its middle.
+    """
+    first, last = action
+    inside = np.flatnonzero((chosen >= first) & (chosen <= last))
+    if not len(inside):
+        inside = np.array([np.abs(chosen - (first + last) / 2).argmin()])
+    return int(inside[0]), int(inside[-1])

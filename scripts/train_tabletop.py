@@ -5,9 +5,10 @@
     python scripts/train_tabletop.py clips      # it is inflated and learns from clips
     python scripts/train_tabletop.py clips --start scratch | flat | shuffled
 
-Everything is kept in --work and can be interrupted: run the same command again to go on. What the
-single frames teach is only what a frame can tell: which family of things the action is done to
-(one word a frame), and, per cell of the last map, how much of it is hand, thing or second thing.
+Everything is kept in --work. `clips` can be interrupted: the same command goes on; what `draw` has
+finished is not drawn again. What the single frames teach is only what a frame can tell: which
+family of things the action is done to (one word a frame), and, per cell of the last map, how much
+of it is hand, thing or second thing.
 
 The starts, same clips, same steps:
 - inflated: from the 2D network, every filter repeated over 3 frames;
@@ -36,7 +37,7 @@ from gradcam_video.inflate import inflate
 from gradcam_video.labels import FORTY_NAMES
 from gradcam_video.models import VideoModel, save_model
 from gradcam_video.recipe import Recipe
-from gradcam_video.tabletop import FPS, Plan
+from gradcam_video.tabletop import Plan, sample
 from gradcam_video.tabletop.network import SIZE, SmallResNet, folded, network
 from gradcam_video.train import fit
 
@@ -81,25 +82,14 @@ def main() -> None:
 # ---- drawing ------------------------------------------------------------------------------------
 
 
-def sampled(frames: int) -> np.ndarray:
-    """Which frames of a clip `read_clip` takes: 16 at 4 a second from its middle, int (16,)."""
-    start = max(0.0, (frames / FPS - FRAMES / RATE) / 2)
-    moments = start + np.arange(FRAMES) / RATE
-    return np.minimum(np.floor(moments * FPS + 1e-3).astype(int), frames - 1)
-
-
 def _film(job: tuple[int, int]) -> np.ndarray:
     """One clip as the network will see it, uint8 (16, SIDE, SIDE, 3)."""
     cv2.setNumThreads(1)
     i, seed = job
-    plan = Plan(FORTY_NAMES[i % len(FORTY_NAMES)], seed)
-    film: dict[int, np.ndarray] = {}
-    indices = sampled(plan.frames)
-    for index in indices:
-        if index not in film:
-            picture, _ = plan.paint(int(index), (DRAWN, DRAWN))
-            film[index] = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.stack([film[index] for index in indices])
+    label = FORTY_NAMES[i % len(FORTY_NAMES)]
+    scene = sample(label, seed, frames=FRAMES, fps=RATE, size=(DRAWN, DRAWN))
+    small = (SIDE, SIDE)
+    return np.stack([cv2.resize(p, small, interpolation=cv2.INTER_AREA) for p in scene.clip.frames])
 
 
 def draw_clips(folder: Path, count: int, seed: int, workers: int) -> None:

@@ -68,7 +68,6 @@ class Prop:
     size: float = 1.0
     tilt: float = 0.0  # a cut-out's lean towards the camera
     bias: float = 0.0  # metres nearer to the camera than it stands, for the order of painting
-    gone: tuple[float, float] | None = None  # not there in this time (it is inside something)
     shade: bool = True
 
     def pose(self, t: float) -> Pose:
@@ -85,8 +84,6 @@ class Prop:
         return self.pose(t)(np.atleast_2d(self.thing.grip(float(self.state(t)))))
 
     def groups(self, t: float, eye: Eye) -> list[Group]:
-        if self.gone is not None and self.gone[0] <= t <= self.gone[1]:
-            return []
         back, front = self.thing.parts(self.pose(t), eye, float(self.state(t)))
         place = self.place(t)
         depth = eye.depth(place) - 0.02 * place[1] - self.bias
@@ -97,7 +94,7 @@ class Prop:
 
     def shadows(self, t: float) -> list[tuple[np.ndarray, float, float, float]]:
         """Centre, half width, half depth, height above the ground."""
-        if not self.shade or (self.gone is not None and self.gone[0] <= t <= self.gone[1]):
+        if not self.shade:
             return []
         half = np.array([self.thing.width, self.thing.depth]) * 0.5 * self.size
         roll = abs(np.sin(float(self.angles(t)[2])))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from .paint import Ball, Eye, Face, Hull, Stroke
+from .paint import Ball, Eye, Face, Hull, Strip, Stroke
 
 Rng = np.random.Generator
 Part = Face | Hull | Stroke | Ball
@@ -121,9 +121,8 @@ class Lathe:
             if from_above:
                 parts.append(Hull(rings[-1], np.minimum(self.colours[-1] * 1.12, 255)))
             else:
-                parts.append(Hull(rings[0], self.colours[0] * 0.6))
-                if self.inside is None:
-                    parts[-1] = Hull(rings[0], self.colours[0] * 0.7)
+                dim = 0.7 if self.inside is None else 0.6
+                parts.append(Hull(rings[0], self.colours[0] * dim))
             return parts, []
         back: list[Part] = [Hull(rings[-1], self.inside, line, -light, 0.5)]
         if self.content is not None and self.fill > 0.02:
@@ -138,7 +137,7 @@ class Lathe:
             paint = self.colours[i]
             if self.alpha < 1 and self.content is not None and self.fill > (i + 0.5) / len(rings):
                 paint = 0.35 * paint + 0.65 * self.content
-            front.append(_Strip(strip, paint, line, light, 0.35, self.alpha))
+            front.append(Strip(strip, paint, line, light, 0.35, self.alpha))
         return back, front
 
     @staticmethod
@@ -148,21 +147,6 @@ class Lathe:
         start = int(np.argmax((ring - ring.mean(0)) @ flat))
         quarter = len(ring) // 4
         return ring[np.arange(start - quarter, start + quarter + 1) % len(ring)]
-
-
-class _Strip(Hull):
-    """A band seen from outside: not convex, so its points are its outline."""
-
-    def paint(self, canvas, eye: Eye, role: int, blur: np.ndarray) -> None:
-        from .paint import Round
-
-        outline = eye.project(self.points)
-        a, b = eye.project(self.axis) if self.axis is not None else outline[:2]
-        along = (b - a) / max(float(np.hypot(*(b - a))), 1e-6)
-        across = np.array([-along[1], along[0]])
-        reach = float(np.abs((outline - a) @ across).max()) + 1e-3
-        paint = Round(self.colour, a, across / reach, self.light, self.roundness)
-        canvas.fill([outline], paint, role, blur, self.alpha)
 
 
 # The faces of a box: outward normal, and origin, along, across in units of (w, h, d).
@@ -178,7 +162,7 @@ _FACES = (
 
 @dataclass(frozen=True)
 class Slab:
-    """A box of size (w, h, d) standing on its bottom; `local` turns it about a hinge first."""
+    """A box of size (w, h, d) standing on its bottom; `hinge` turns it first."""
 
     size: tuple[float, float, float]
     paint: np.ndarray  # a colour (3,) or a picture (h, w, 3) for every face
@@ -186,14 +170,13 @@ class Slab:
     faces: dict[int, np.ndarray] = field(default_factory=dict)  # other paints for some faces
     inside: np.ndarray | None = None  # open at the top when given
     hinge: tuple[np.ndarray, np.ndarray, float] | None = None  # point, axis, angle
-    missing: tuple[int, ...] = ()
 
     def parts(self, pose: Pose, eye: Eye) -> tuple[list[Part], list[Part]]:
         size = np.array(self.size)
         back: list[Part] = []
         front: list[Part] = []
         for index, (normal, origin, along, across) in enumerate(_FACES):
-            if index in self.missing or (self.inside is not None and index == 4):
+            if self.inside is not None and index == 4:
                 continue
             o = np.array(origin) * size + self.at
             a, b = np.array(along) * size, np.array(across) * size

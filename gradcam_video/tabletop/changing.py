@@ -22,6 +22,7 @@ from .bodies import (
 from .bodies import band as _band
 from .bodies import sheet as _sheet
 from .bodies import tags as _tags
+from .paint import cut
 
 X, Y, Z = np.eye(3)
 
@@ -322,15 +323,7 @@ def _outline(name: str, w: float, d: float) -> np.ndarray:
 
 def _cut(polygon: np.ndarray, point: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """The part of a polygon (n, 2) on the side that `direction` points to."""
-    side = (polygon - point) @ direction
-    out = []
-    for i in range(len(polygon)):
-        a, b, da, db = polygon[i - 1], polygon[i], side[i - 1], side[i]
-        if (da > 0) != (db > 0):
-            out.append(a + (b - a) * da / (da - db))
-        if db > 0:
-            out.append(b)
-    return np.array(out).reshape(-1, 2)
+    return cut(polygon, (polygon - point) @ direction)
 
 
 def _folded(

@@ -77,20 +77,24 @@ class Eye:
 
     def clipped(self, polygon: np.ndarray) -> np.ndarray:
         """The part of a polygon (n, 3) that lies beyond the near plane."""
-        depth = polygon @ self.m[2, :3] + self.m[2, 3] - 2 * NEAR
-        out = []
-        for i in range(len(polygon)):
-            a, b, da, db = polygon[i - 1], polygon[i], depth[i - 1], depth[i]
-            if (da > 0) != (db > 0):
-                out.append(a + (b - a) * da / (da - db))
-            if db > 0:
-                out.append(b)
-        return np.array(out).reshape(-1, 3)
+        return cut(polygon, polygon @ self.m[2, :3] + self.m[2, 3] - 2 * NEAR)
 
     def plane(self, origin: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
         """(3, 3): plane coordinates (u, v, 1) -> homogeneous pixels."""
         base = self.m[:, :3] @ origin + self.m[:, 3]
         return np.stack([self.m[:, :3] @ along, self.m[:, :3] @ across, base], 1)
+
+
+def cut(polygon: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """The part of a polygon (n, d) where `side` (n,), linear along its edges, is above zero."""
+    out = []
+    for i in range(len(polygon)):
+        a, b, at_a, at_b = polygon[i - 1], polygon[i], side[i - 1], side[i]
+        if (at_a > 0) != (at_b > 0):
+            out.append(a + (b - a) * at_a / (at_a - at_b))
+        if at_b > 0:
+            out.append(b)
+    return np.array(out).reshape(-1, polygon.shape[1])
 
 
 # ---- what is painted: each knows how to put itself on a canvas ----------------------------------
@@ -136,8 +140,11 @@ class Hull:
     roundness: float = 0.35
     alpha: float = 1.0
 
+    def outline(self, eye: Eye) -> np.ndarray:
+        return cv2.convexHull(eye.project(self.points).astype(np.float32))[:, 0]
+
     def paint(self, canvas: Canvas, eye: Eye, role: int, blur: np.ndarray) -> None:
-        outline = cv2.convexHull(eye.project(self.points).astype(np.float32))[:, 0]
+        outline = self.outline(eye)
         paint: np.ndarray | Round = self.colour
         if self.axis is not None:
             a, b = eye.project(self.axis)
@@ -148,6 +155,13 @@ class Hull:
         canvas.fill([outline], paint, role, blur, self.alpha)
 
 
+class Strip(Hull):
+    """A band seen from outside: not convex, its points (n, 3) are its outline."""
+
+    def outline(self, eye: Eye) -> np.ndarray:
+        return eye.project(self.points)
+
+
 @dataclass(frozen=True)
 class Stroke:
     """A thick line through points (n, 3) with round ends; `width` in metres."""
@@ -155,7 +169,6 @@ class Stroke:
     points: np.ndarray
     width: float
     colour: Colour
-    alpha: float = 1.0
 
     def paint(self, canvas: Canvas, eye: Eye, role: int, blur: np.ndarray) -> None:
         scale = eye.camera.unit / max(eye.depth(self.points[0]), NEAR)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ..clip import Clip
+from ..clip import Clip, centre_start, choose_frames
 from ..errors import BadInput
 from ..labels import FORTY, FORTY_NAMES, find_label
-from ..truth import Truth
-from .actors import HAND, OBJECT, SECOND, Actor, Prop
+from ..truth import Truth, action_among
+from .actors import HAND, OBJECT, SECOND, Actor
+from .bodies import Part
 from .paint import Camera, Canvas, Eye
 from .place import Film, cast
 from .scripts import PLAYS, TEMPLATE_PLAYS, Play
@@ -157,8 +159,7 @@ class Plan:
             source=f"Tabletop {self.seed}",
             fps=self.fps,
         )
-        every = np.zeros((self.frames, 1, 1), bool)
-        action = Truth({"hand": every}, self.action).take(indices).action
+        action = action_among(indices, self.action)
         return Scene(clip, self.label, self.template, self.words, Truth(masks, action, self.whole))
 
     # ---- painting ----------------------------------------------------------------------------
@@ -169,12 +170,9 @@ class Plan:
         eye = Eye(camera)
         canvas = Canvas(self._backdrop(camera, size))
         t = self.time(frame)
-        shown = [a for a in self.actors if a.role not in self._left_out]
-        if "shadows" not in self.without:
-            for actor in shown:
-                dark = self.dark * (0.6 if actor.role == HAND else 1.0)
-                for centre, wide, deep, height in actor.shadows(t):
-                    cast(canvas, eye, centre, (wide, deep), height, dark)
+        left_out = {_ROLES[part] for part in self.without if part in _ROLES}
+        shown = [a for a in self.actors if a.role not in left_out]
+        self._cast(canvas, eye, shown, t)
         sooner, later = (
             self._shutter(frame, size) if "motion blur" not in self.without else (eye, eye)
         )
@@ -186,17 +184,19 @@ class Plan:
                 a, b = actor.anchor(t - dt), actor.anchor(t + dt)
                 blur = later.project(b[None])[0] - sooner.project(a[None])[0]
             groups += [(depth, actor.role, parts, blur) for depth, parts in actor.groups(t, eye)]
-        for _, role, parts, blur in sorted(groups, key=lambda g: -g[0]):
-            for part in parts:
-                part.paint(canvas, eye, role, blur)
+        _paint(canvas, eye, groups)
         noise = self._noise(frame, size)
         return self.film.develop(
             canvas.rgb, frame / self.fps * 12, noise, self.without
         ), canvas.roles
 
-    @property
-    def _left_out(self) -> set[int]:
-        return {_ROLES[part] for part in self.without if part in _ROLES}
+    def _cast(self, canvas: Canvas, eye: Eye, actors: Sequence[Actor], t: float) -> None:
+        if "shadows" in self.without:
+            return
+        for actor in actors:
+            dark = self.dark * (0.6 if actor.role == HAND else 1.0)
+            for centre, wide, deep, height in actor.shadows(t):
+                cast(canvas, eye, centre, (wide, deep), height, dark)
 
     def _shutter(self, frame: int, size: tuple[int, int]) -> tuple[Eye, Eye]:
         half = 0.5 * self.film.shutter * self.fps
@@ -237,11 +237,9 @@ class Plan:
         canvas = Canvas(np.full((camera.height, camera.width, 3), 60, np.float32))
         self.room.paint(canvas, eye)
         if "distractors" not in self.without:
-            if "shadows" not in self.without:
-                for prop in self.others:
-                    for centre, wide, deep, height in prop.shadows(0):
-                        cast(canvas, eye, centre, (wide, deep), height, self.dark)
-            paint_props(canvas, eye, self.others)
+            self._cast(canvas, eye, self.others, 0.0)
+            groups = [g for prop in self.others for g in prop.groups(0.0, eye)]
+            _paint(canvas, eye, [(depth, 0, parts, np.zeros(2)) for depth, parts in groups])
         return canvas.rgb
 
     def _noise(self, frame: int, size: tuple[int, int]) -> np.ndarray:
@@ -257,11 +255,13 @@ class Plan:
         return masks
 
 
-def paint_props(canvas: Canvas, eye: Eye, props: list[Prop]) -> None:
-    groups = [g for prop in props for g in prop.groups(0.0, eye)]
-    for _, parts in sorted(groups, key=lambda g: -g[0]):
+def _paint(
+    canvas: Canvas, eye: Eye, groups: Sequence[tuple[float, int, list[Part], np.ndarray]]
+) -> None:
+    """Paints (distance, role, parts, blur), the farthest first."""
+    for _, role, parts, blur in sorted(groups, key=lambda g: -g[0]):
         for part in parts:
-            part.paint(canvas, eye, 0, np.zeros(2))
+            part.paint(canvas, eye, role, blur)
 
 
 def _corners(camera: Camera, middle: Camera) -> np.ndarray:
@@ -343,11 +343,9 @@ def sample(
     """
     plan = Plan(label, seed, **changes)
     length = plan.frames / plan.fps
-    start = max(0.0, (length - frames / fps) / 2)
-    moments = start + np.arange(frames) / fps
-    indices = np.minimum(np.floor(moments * plan.fps + 1e-3).astype(int), plan.frames - 1)
-    repeated = moments >= length - 1e-3
-    repeated[0] = False
+    start = centre_start(length, frames, fps)
+    times = np.arange(plan.frames) / plan.fps
+    indices, repeated = choose_frames(times, length, frames, fps, start)
     scene = plan.shot(indices, size)
     clip = replace(scene.clip, repeated=repeated, fps=fps, start=start)
     return replace(scene, clip=clip)

@@ -8,7 +8,7 @@ templates it is played from, how often, and whether backwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -678,8 +678,6 @@ def pour(s: Stage, how: str) -> None:
 
 
 def _refilled(thing: bodies.Thing, liquid: np.ndarray) -> bodies.Thing:
-    from dataclasses import replace
-
     def build(fill: float) -> list[bodies.Body]:
         return [
             replace(b, content=liquid) if isinstance(b, bodies.Lathe) else b
@@ -728,8 +726,8 @@ def _bounces(
     return at
 
 
-def _tumble(s: Stage, round_: bool, turns: float, seconds: float) -> Keys:
-    end = np.array([0, s.rng.uniform(-1, 1), 0]) if not round_ else np.array([0.0, 0, turns])
+def _tumble(s: Stage, turns: float, seconds: float) -> Keys:
+    end = np.array([0, s.rng.uniform(-1, 1), 0])
     spin = s.rng.uniform(-1, 1) * turns
     return Keys(
         (0, np.zeros(3)), (min(0.3 / seconds, 0.6), (0, 0, spin)), (min(0.45 / seconds, 0.9), end)
@@ -753,7 +751,7 @@ def drop(s: Stage) -> None:
         s.rng.uniform(0.15, 0.45),
         0.6,
     )
-    lean = _tumble(s, False, 0.6, s.seconds)
+    lean = _tumble(s, 0.6, s.seconds)
     if not by_hand:
         s.prop(thing, Path(fall, [place]), angles=lean)
         return
@@ -770,11 +768,10 @@ def drop(s: Stage) -> None:
     )
     held = s.carried(hand.angle, (-0.3, start), (0, start), comes=True)
     path = Path(lambda t: held(t) if t < 0 else fall(t), [start, place])
-    prop = s.prop(thing, path, angles=lean)
+    s.prop(thing, path, angles=lean)
     offset = s.contact(thing, hand.angle)
     s.follow(hand, lambda t: held(t) + offset, -0.3 - ENTER, 0.0, enters=False)
     hand.pose = [(-9, "grasp"), (0.1, "open")]
-    prop.bias = 0.0
 
 
 def flutter(s: Stage) -> None:
@@ -794,7 +791,7 @@ def flutter(s: Stage) -> None:
         a = 0.8 * np.cos(2 * np.pi * n * p + phase) * (1 - p) ** 0.5
         return np.array([0.4 * a, 0.5 * p, a])
 
-    prop = s.prop(thing, Path(at, [at(0.35), place]), angles=Path(lean, [np.zeros(3)]))
+    s.prop(thing, Path(at, [at(0.35), place]), angles=Path(lean, [np.zeros(3)]))
     if s.rng.random() < 0.5:
         angle = float(
             s.rng.choice([s.rng.uniform(-0.6, 0.4), np.pi + s.rng.uniform(-0.4, 0.6), -np.pi / 2])
@@ -802,7 +799,6 @@ def flutter(s: Stage) -> None:
         hand = s.hand(angle, "grasp")
         spot = at(0.0)
         s.follow(hand, lambda t: spot, -0.3, 0.0)
-        prop.gone = None
 
 
 def throw_down(s: Stage) -> None:
@@ -858,7 +854,7 @@ def _thrown(
     prop = s.prop(
         thing,
         Path(lambda t: held(t) if t < 0 else fly(t), [start, fly(0.3), fly(1.0)]),
-        angles=_tumble(s, False, 3.0, s.seconds),
+        angles=_tumble(s, 3.0, s.seconds),
     )
     offset = s.contact(thing, angle)
     s.follow(hand, lambda t: held(t) + offset, -0.45 - ENTER, 0.06, enters=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from .place import Room
 Where = Callable[[float], np.ndarray]
 ENTER = 0.5  # of the action's length: how long a hand takes to come or to go
 FAR = 0.95  # metres from the grip to where no hand is seen any more
+
+
+@cache
+def _tags_of(family: Callable[[Rng], Thing]) -> frozenset[str]:
+    return family(np.random.default_rng(0)).tags
 
 
 def ease(p: float) -> float:
@@ -62,7 +68,7 @@ class Stage:
         rng = self.rng
         for _ in range(200):
             family = things.EVERYDAY[rng.integers(len(things.EVERYDAY))]
-            tags = family(np.random.default_rng(0)).tags
+            tags = _tags_of(family)
             if tag in tags and not tags & set(not_):
                 return lambda: family(rng)
         raise AssertionError(tag)
