@@ -280,6 +280,20 @@ def annotated_splits(root: str | os.PathLike[str]) -> list[str]:
     return [name if name == "train" else f"official-{name}" for name in found]
 
 
+def default_split(root: str | os.PathLike[str]) -> str:
+    """The split to test on: test, which of the real data is half of the official validation.
+
+    Where that is not annotated: validation, the official test set, train.
+
+    Raises:
+        BadInput: no data set there.
+    """
+    halves = {"official-validation": "test"}
+    known = {halves.get(name, name) for name in annotated_splits(root)}
+    order = ("test", "validation", "official-test", "train")
+    return next((name for name in order if name in known), "test")
+
+
 def _labels(classes: str) -> tuple[str, ...]:
     if classes not in ("forty", "all"):
         raise BadInput(f"classes={classes!r}: use 'forty' (the post's) or 'all' (174 templates)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from .clip import Clip
+from .datasets import SomethingSomething, default_split
 from .errors import BadInput
 from .films import Clips, targets_in, why_not
 from .labels import FORTY_NAMES, OPPOSITE_FORTY, OPPOSITE_TEMPLATES, TEMPLATES, fold
@@ -19,6 +21,23 @@ from .models import VideoModel
 from .trace import evaluating
 
 SHUFFLE = 4  # what a random number is drawn for; 1 to 3 are train.py's
+
+
+def data_for(
+    model: VideoModel, root: str | os.PathLike[str], split: str | None = None
+) -> SomethingSomething:
+    """The data set in a folder: the classes and the frames that the model wants.
+
+    Args:
+        split: None: `default_split`.
+
+    Raises:
+        BadInput: no data set there, or not this split.
+    """
+    classes = "all" if len(model.labels) == len(TEMPLATES) else "forty"
+    return SomethingSomething(
+        root, split or default_split(root), classes, frames=model.frames, fps=model.fps
+    )
 
 
 def evaluate(

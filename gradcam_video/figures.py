@@ -22,10 +22,11 @@ from typing import Any
 
 from .cases import KINDS, choose
 from .clip import Clip
-from .datasets import SomethingSomething, annotated_splits
+from .datasets import SomethingSomething
 from .errors import BadInput
+from .evaluation import data_for
 from .explain import explain
-from .labels import FORTY_NAMES, TEMPLATES, fold
+from .labels import FORTY_NAMES, fold
 from .models import VideoModel
 from .options import add_model_options, model_from
 from .show.page import figures_page
@@ -47,7 +48,7 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="Something-Something, or a set of `generate` (default: made clips)",
     )
-    parser.add_argument("--split", metavar="S", help="of --data (default: test, or validation)")
+    parser.add_argument("--split", metavar="S", help="of --data (default: test, or what there is)")
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
     parser.add_argument("--seed", type=int, default=0, help="draws the clips (default: 0)")
 
@@ -165,22 +166,6 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
             yield sample(label, FIRST_SEED + 1000 * seed + number).clip, label
 
     return draw()
-
-
-def data_for(model: VideoModel, root: str, split: str | None = None) -> SomethingSomething:
-    """The data set in a folder, its clips sampled as the model wants them.
-
-    Args:
-        split: None takes test where it is annotated, else validation.
-
-    Raises:
-        BadInput: no data set there, or not this split.
-    """
-    if split is None:
-        known = annotated_splits(root)  # of the real thing "official-validation", half of it test
-        split = "validation" if "validation" in known and "test" not in known else "test"
-    classes = "all" if len(model.labels) == len(TEMPLATES) else "forty"
-    return SomethingSomething(root, split, classes, frames=model.frames, fps=model.fps)
 
 
 def data_clips(

@@ -282,9 +282,9 @@ def load_model(
 
     Args:
         name: one of `known_models()`, or the path of a .safetensors written by `save_model`.
-        weights: "default": torchvision's, downloaded once; a file: .safetensors, or .pth/.pt/.th
-            of tensors only, of the 2D network or of the inflated one; None: random weights, and
-            every output says UNTRAINED.
+        weights: "default": a checkpoint's own, or torchvision's, downloaded once; a file:
+            .safetensors, or .pth/.pt/.th of tensors only, of the network itself or of the image
+            network that is inflated; None: random weights, and every output says UNTRAINED.
         labels: names of the classes; None: those of the weights.
         device: "cpu", "cuda", "auto" (the GPU if there is one) …
         temporal_kernel, inflation, padding, which: see `inflate`. Image weights that have never
@@ -302,7 +302,7 @@ def load_model(
     if name in SHIPPED:
         name = os.fspath(Path(__file__).parent / "weights" / f"{name}.safetensors")
     if Path(name).suffix == ".safetensors" or os.sep in name:
-        model = _from_checkpoint(Path(name), labels, cam_layer)
+        model = _from_checkpoint(Path(name), weights, labels, cam_layer)
     elif name in KINETICS:
         model = _video(name, weights, labels, cam_layer)
     elif name in INFLATABLE:
@@ -552,9 +552,12 @@ def save_model(
         partial.unlink(missing_ok=True)
 
 
-def _from_checkpoint(path: Path, labels: Sequence[str] | None, cam_layer: str | None) -> VideoModel:
-    """A model from a file of `save_model`."""
-    state = read_weights(path)
+def _from_checkpoint(
+    path: Path, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
+) -> VideoModel:
+    """A model from a file of `save_model`; its weights, other weights, or (None) random ones."""
+    tensors = path if weights in ("default", None) else Path(str(weights))
+    state = read_weights(tensors)
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
@@ -572,7 +575,8 @@ def _from_checkpoint(path: Path, labels: Sequence[str] | None, cam_layer: str | 
             f"{path}: its metadata cannot be understood ({type(error).__name__}: {error}); it was "
             "written by another version, or damaged"
         ) from error
-    _load(net, state, path.name, path)
+    if weights is not None:
+        _load(net, state, path.name, tensors)
     return VideoModel(
         net,
         labels or own,
@@ -586,7 +590,8 @@ def _from_checkpoint(path: Path, labels: Sequence[str] | None, cam_layer: str | 
         frames=options["frames"],
         fps=options["fps"],
         name=path.stem,
-        remark=metadata.get("remark", ""),
+        untrained=weights is None,
+        remark="" if weights is None else metadata.get("remark", ""),
         quiet=True,
     )
 

@@ -272,11 +272,6 @@ def build(
             fast=False,
         )
         architecture = _architecture(network)
-        if network.name not in (*KINETICS, *INFLATABLE) and network.weights != "default":
-            # A checkpoint brings its weights; what can be asked for is its architecture alone.
-            if network.weights != "none":
-                raise BadInput(f"{network.name} has its own weights; leave --weights out, or none")
-            model.net = _rebuilt(architecture, len(model.labels))
         if list(map(fold, model.labels)) != list(map(fold, labels)):
             _replace_head(model, len(labels))
             _check_that_it_rebuilds(model.net, architecture, len(labels))
@@ -335,16 +330,11 @@ def _replace_head(model: VideoModel, classes: int) -> None:
     model.net.set_submodule(name, fresh)
 
 
-def _rebuilt(architecture: dict[str, Any], classes: int) -> nn.Module:
-    """The network as `load_model` would build it for the file, with random weights."""
-    options = dict(architecture)
-    return _BUILDERS[options.pop("name")](options, classes)
-
-
 def _check_that_it_rebuilds(net: nn.Module, architecture: dict[str, Any], classes: int) -> None:
     """Whether the file of the trained network could be read again."""
+    options = dict(architecture)
     with torch.device("meta"):
-        rebuilt = _rebuilt(architecture, classes).state_dict()
+        rebuilt = _BUILDERS[options.pop("name")](options, classes).state_dict()
     if any(t.shape != rebuilt[key].shape for key, t in net.state_dict().items()):
         raise BadInput(
             f"{architecture['name']} is made for its own classes only; begin with another network "

@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from . import metrics
 from .clip import Clip
-from .datasets import SomethingSomething
 from .errors import BadInput
+from .evaluation import data_for
 from .explain import METHODS, Explanation, clips_at_once, explain
 from .labels import fold
 from .models import VideoModel
@@ -471,7 +471,7 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="a data set with truth, of `generate`"
     )
-    parser.add_argument("--split", default="test", help="train, validation or test (default)")
+    parser.add_argument("--split", metavar="S", help="default: test, or what there is")
     add_model_options(parser)
     parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
     parser.add_argument("--limit", type=int, metavar="N", help="so many clips, drawn at random")
@@ -491,10 +491,7 @@ def run_score(options: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise BadInput(f"--{name} {value}: give 1 or more")
     model = model_from(options)
-    classes = "all" if len(model.labels) == 174 else "forty"
-    data = SomethingSomething(
-        options.data, options.split, classes, frames=model.frames, fps=model.fps
-    )
+    data = data_for(model, options.data, options.split)
     result = score(
         model,
         data,

@@ -195,21 +195,12 @@ def run_evaluate(options: argparse.Namespace) -> int:
     Raises:
         BadInput: model or data set cannot be read, or they do not fit.
     """
-    from .datasets import SomethingSomething, annotated_splits
-    from .evaluation import evaluate
+    from .evaluation import data_for, evaluate
 
     if options.batch < 1 or options.workers < 0:
         raise BadInput("--batch must be 1 or more, --workers 0 or more")
     model = model_from(options)
-    split = options.split
-    if split is None:
-        known = annotated_splits(options.data)
-        official = {"official-test": "official-test", "official-validation": "test"}
-        names = [official.get(name, name) for name in known]
-        order = ("test", "validation", "official-test", "train")
-        split = next((name for name in order if name in names), "test")
-    classes = "all" if len(model.labels) == 174 else "forty"
-    data = SomethingSomething(options.data, split, classes, frames=model.frames, fps=model.fps)
+    data = data_for(model, options.data, options.split)
     result = evaluate(
         model,
         data,
@@ -218,7 +209,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     _report(result["failures"])
-    result = {"model": model.name, "data": str(data), "split": split, **result}
+    result = {"model": model.name, "data": str(data), "split": data.split, **result}
     print(json.dumps(result, indent=2) if options.json else table(result))
     return 0
 

@@ -19,6 +19,7 @@ from gradcam_video.cases import Case, choose, kind_of, margin, rank
 from gradcam_video.clip import Clip
 from gradcam_video.datasets import half_of
 from gradcam_video.errors import BadInput
+from gradcam_video.evaluation import data_for
 from gradcam_video.explain.explanation import Explanation
 from gradcam_video.grid import Axis, Grid, View
 from gradcam_video.labels import FORTY, FORTY_NAMES
@@ -412,7 +413,7 @@ def test_clips_that_cannot_be_read_are_named(
 
 
 def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
-    data = figures.data_for(untrained_model(), str(write_set(tmp_path, each=3)))
+    data = data_for(untrained_model(), str(write_set(tmp_path, each=3)))
 
     def drawn(most: int, seed: int) -> list[tuple[str, str]]:
         samples = figures.data_clips(data, untrained_model(), most, seed)
@@ -441,8 +442,8 @@ def test_which_split(tmp_path: Path, made: bool, annotated: list[str], split: st
         (tmp_path / f"something-something-v1-{name}.csv").write_text(content)
     if made:
         (tmp_path / "tabletop.json").write_text("{}")
-    assert figures.data_for(untrained_model(), str(tmp_path)).split == split
-    assert figures.data_for(untrained_model(), str(tmp_path), annotated[0]).split == annotated[0]
+    assert data_for(untrained_model(), str(tmp_path)).split == split
+    assert data_for(untrained_model(), str(tmp_path), annotated[0]).split == annotated[0]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch import nn
 import gradcam_video as gv
 from gradcam_video import models
 from gradcam_video.clip import Clip
+from gradcam_video.errors import BadInput
 from gradcam_video.models import VideoModel, load_model, save_model
 
 
@@ -119,6 +120,21 @@ def test_untrained_says_so_and_takes_labels() -> None:
     model = load_model("resnet18", None, labels=[str(k) for k in range(7)])
     assert model.untrained and len(model.labels) == 7
     assert not any(m.training for m in model.net.modules())
+
+
+def test_a_shipped_network_with_other_weights(tmp_path: Path) -> None:
+    shipped = load_model("tabletop", fast=False)
+    untrained = load_model("tabletop", None, fast=False)
+    assert untrained.untrained and not untrained.remark and not shipped.untrained
+    weights = untrained.net.state_dict()
+    assert not torch.equal(weights["head.weight"], shipped.net.state_dict()["head.weight"])
+    torch.save(weights, tmp_path / "w.pth")
+    other = load_model("tabletop", tmp_path / "w.pth", fast=False)
+    assert torch.equal(weights["head.weight"], other.net.state_dict()["head.weight"])
+    assert not other.untrained
+    torch.save({"w": torch.zeros(3)}, tmp_path / "x.pth")
+    with pytest.raises(BadInput, match=r"x\.pth: weights of another network"):
+        load_model("tabletop", tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18"])
