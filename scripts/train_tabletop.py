@@ -24,7 +24,9 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,6 +41,7 @@ from gradcam_video.models import VideoModel, save_model
 from gradcam_video.recipe import Recipe
 from gradcam_video.tabletop import Plan, sample
 from gradcam_video.tabletop.network import SIZE, SmallResNet, folded, network
+from gradcam_video.tabletop.stage import Stage
 from gradcam_video.train import fit
 
 OUT = Path(__file__).parents[1] / "gradcam_video" / "weights" / "tabletop.safetensors"
@@ -82,18 +85,25 @@ def main() -> None:
 # ---- drawing ------------------------------------------------------------------------------------
 
 
-def _film(job: tuple[int, int]) -> np.ndarray:
+def _film(job: tuple[int, int, bool]) -> np.ndarray:
     """One clip as the network will see it, uint8 (16, SIDE, SIDE, 3)."""
     cv2.setNumThreads(1)
-    i, seed = job
+    i, seed, tame = job
+    if tame:
+        Stage.wander = 0.0
     label = FORTY_NAMES[i % len(FORTY_NAMES)]
-    scene = sample(label, seed, frames=FRAMES, fps=RATE, size=(DRAWN, DRAWN))
+    without = ("distractors", "shake") if tame else ()
+    size = (DRAWN, DRAWN)
+    scene = sample(label, seed, frames=FRAMES, fps=RATE, size=size, without=without)
     small = (SIDE, SIDE)
     return np.stack([cv2.resize(p, small, interpolation=cv2.INTER_AREA) for p in scene.clip.frames])
 
 
-def draw_clips(folder: Path, count: int, seed: int, workers: int) -> None:
-    """`count` clips, classes in turn, into folder/films.npy."""
+def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = False) -> None:
+    """`count` clips, classes in turn, into folder/films.npy.
+
+    tame: the action in the middle, nothing else on the table, the camera still.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "films.npy").exists():
         return
@@ -102,7 +112,7 @@ def draw_clips(folder: Path, count: int, seed: int, workers: int) -> None:
     films = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
     started = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [(i, seed + i) for i in range(count)]
+        jobs = [(i, seed + i, tame) for i in range(count)]
         for i, film in enumerate(pool.map(_film, jobs, chunksize=20)):
             films[i] = film
             if i % 500 == 499:
@@ -212,19 +222,25 @@ def _changed(
 # ---- the inflated network learns from clips -----------------------------------------------------
 
 
-def begin(start: str, work: Path, seed: int) -> nn.Module:
-    """The network before it has seen a clip."""
+def begin(
+    start: str,
+    work: Path,
+    seed: int,
+    temporal_kernel: int = 3,
+    padding: str = "replicate",
+    **shape: Any,
+) -> nn.Module:
+    """The network before it has seen a clip; `shape` as `SmallResNet` takes it."""
     torch.manual_seed(seed)
-    net2d = SmallResNet(len(FORTY_NAMES), norm=True)
+    net2d = SmallResNet(len(FORTY_NAMES), norm=True, **shape)
     if start != "scratch":
         learnt = torch.load(work / "frames.pt", weights_only=True)
         unknown = net2d.load_state_dict(learnt, strict=False).unexpected_keys
         assert not unknown, unknown
     nn.init.normal_(net2d.head.weight, std=0.05)
-    if start == "flat":
-        return inflate(net2d, temporal_kernel=1, padding="replicate", which="spatial")
-    net = inflate(net2d, temporal_kernel=3, padding="replicate", which="spatial")
-    see_change(net)
+    net = inflate(net2d, temporal_kernel, padding=padding, which="spatial")
+    if temporal_kernel > 1:
+        see_change(net)
     return net
 
 
@@ -257,11 +273,51 @@ def see_change(net: nn.Module) -> None:
 
 
 def learn_clips(args: argparse.Namespace) -> None:
-    started = time.monotonic()
-    out = args.work / f"{args.start}-{args.seed}"
     data, valid = read_clips(args.work / "train"), read_clips(args.work / "valid")
+    target = args.out or (OUT if args.start == "inflated" else None)
+    folder = args.work / f"{args.start}-{args.seed}"
+    recipe = recipe_for(
+        args.start,
+        epochs=args.epochs,
+        rate=args.rate,
+        sparse=args.sparse,
+        precision=args.precision,
+        seed=args.seed,
+    )
+    learn(args.start, args.work, folder, data, valid, recipe, target)
+
+
+def recipe_for(start: str, **changes: Any) -> Recipe:
+    """How every start is trained; `changes` are fields of `Recipe`."""
+    # Windows at full scale only: scale and light vary in the made world itself.
+    window = (SIZE / SIDE, SIZE / SIDE)
+    usual = Recipe(
+        epochs=1,
+        batch=16,
+        sparse=1.0,
+        ema=0.998,
+        shuffle_frames=start == "shuffled",
+        augment=Augment(crop=window, brightness=0, contrast=0, saturation=0, time_shift=1),
+        precision="bf16",
+    )
+    return replace(usual, **changes)
+
+
+def learn(
+    start: str,
+    work: Path,
+    folder: Path,
+    data: Cache,
+    valid: Cache,
+    recipe: Recipe,
+    target: Path | None = None,
+    **shape: Any,
+) -> Path:
+    """Train in `folder` and write the network, its norm folded; `shape` as `network` takes it."""
+    started = time.monotonic()
+    shape = {"temporal_kernel": 1 if start == "flat" else 3, **shape}
     model = VideoModel(
-        begin(args.start, args.work, args.seed),
+        begin(start, work, recipe.seed, **shape),
         FORTY_NAMES,
         size=SIZE,
         mean=MEAN,
@@ -272,44 +328,29 @@ def learn_clips(args: argparse.Namespace) -> None:
         name="tabletop",
         remark=REMARK,
     )
-    recipe = Recipe(
-        epochs=args.epochs,
-        batch=16,
-        rate=args.rate,
-        weight_decay=0.02,
-        sparse=args.sparse,
-        ema=0.998,
-        shuffle_frames=args.start == "shuffled",
-        # Windows at full scale only: scale and light vary in the made world itself.
-        augment=Augment(
-            crop=(SIZE / SIDE, SIZE / SIDE), brightness=0, contrast=0, saturation=0, time_shift=1
-        ),
-        precision=args.precision,
-        seed=args.seed,
-    )
-    architecture = {"name": "tabletop", "temporal_kernel": 1 if args.start == "flat" else 3}
-    training = {**architecture, "norm": True}
+    architecture = {"name": "tabletop", **shape}
     log = fit(
         model,
         data,
-        out,
+        folder,
         recipe,
-        architecture=training,
+        architecture={**architecture, "norm": True},
         valid=valid,
         resume=True,
         workers=1,
         save_seconds=120,
         log_steps=50,
-        valid_steps=len(data) // 16,
+        valid_steps=1000,
         cpu=not torch.cuda.is_available(),
     )
     say(f"trained: {json.dumps(log[-1])}", started)
-    target = args.out or (OUT if args.start == "inflated" else out / "tabletop.safetensors")
-    plain = network(len(FORTY_NAMES), temporal_kernel=architecture["temporal_kernel"])
+    target = target or folder / "tabletop.safetensors"
+    plain = network(len(FORTY_NAMES), **shape)
     plain.load_state_dict(folded(model.net.state_dict()))
     model.net = plain.eval()
-    save_model(model, target, architecture, trained_on=f"Tabletop, seed {args.seed}")
+    save_model(model, target, architecture, trained_on=f"Tabletop, seed {recipe.seed}")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)", started)
+    return target
 
 
 def say(text: str, started: float) -> None:

@@ -25,12 +25,12 @@ WIDTHS = (32, 64, 96, 160)
 class Block(nn.Module):
     """Two 3 × 3 convolutions and a shortcut: (N, C, h, w) -> (N, C', h / stride, w / stride)."""
 
-    def __init__(self, channels: int, out: int, stride: int = 1) -> None:
+    def __init__(self, channels: int, out: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(channels, out, 3, stride, dilation, dilation, bias=False)
         self.norm1 = nn.BatchNorm2d(out)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, dilation, dilation, bias=False)
         self.norm2 = nn.BatchNorm2d(out)
         self.shortcut = nn.Sequential(
             nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
@@ -55,15 +55,24 @@ class SmallResNet(nn.Module):
 
     While it is trained (`norm=True`) the pooled features are brought to mean 0 and deviation 1
     before the head: what tells left from right is a small part of them, and would be learnt
-    slowly. It is no part of the shipped network: `folded` puts it into the head.
+    slowly. It is no part of the shipped network: `folded` puts it into the head. `stride` and
+    `dilation` are those of the second stage: at 2 and 3 they undo what the module says above, the
+    one with a map of 7 × 7, the other with cells that see the whole frame.
     """
 
-    def __init__(self, classes: int, widths: Sequence[int] = WIDTHS, norm: bool = False) -> None:
+    def __init__(
+        self,
+        classes: int,
+        widths: Sequence[int] = WIDTHS,
+        norm: bool = False,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
         stem, one, two, three = widths
         self.stem = _conv(3, stem, kernel=7, stride=4)  # (N, 32, 28, 28)
         self.stage1 = Block(stem, one, stride=2)  # (N, 64, 14, 14)
-        self.stage2 = Block(one, two)  # (N, 96, 14, 14)
+        self.stage2 = Block(one, two, stride, dilation)  # (N, 96, 14, 14)
         self.stage3 = _conv(two, three, kernel=1, stride=1)  # (N, 160, 14, 14)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.norm = nn.BatchNorm1d(three, affine=False) if norm else nn.Identity()
@@ -79,6 +88,9 @@ def network(
     widths: Sequence[int] = WIDTHS,
     temporal_kernel: int = 3,
     norm: bool = False,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: str = "replicate",
 ) -> nn.Module:
     """`SmallResNet` inflated over time, untrained.
 
@@ -86,8 +98,8 @@ def network(
     repeating the first and the last frame: zeros would look like a flash at both ends. With a
     temporal kernel of 1 it sees every frame by itself: the control that knows no order.
     """
-    net2d = SmallResNet(classes, widths, norm)
-    return inflate(net2d, temporal_kernel, padding="replicate", which="spatial")
+    net2d = SmallResNet(classes, widths, norm, stride, dilation)
+    return inflate(net2d, temporal_kernel, padding=padding, which="spatial")
 
 
 @torch.no_grad()

@@ -36,6 +36,9 @@ class Stage:
     is done to the second object, too). `t` runs from 0 to 1 over the action.
     """
 
+    wander = 0.26
+    """How far from the middle of the picture the action may be, in short sides."""
+
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         self.actors: list[Actor] = []
@@ -240,7 +243,7 @@ class Stage:
             flat = points[:, :2] / (distance + points[:, 2:]) * self.focal
             low, high = np.percentile(flat, 2, axis=0), np.percentile(flat, 98, axis=0)
         room = np.maximum(0.44 - (high - low) / 2, 0.0)
-        room = np.minimum(room, 0.26)
+        room = np.minimum(room, self.wander)
         shift = self.rng.uniform(-1, 1, 2) * room - (low + high) / 2  # in short sides
         aim = -(shift[0] * self.right + shift[1] * self.up) * distance / self.focal
         return Camera(aim - distance * axes[2], self.pitch, 0.0, 0.0, self.focal, height, width)
