@@ -29,8 +29,6 @@ from .clip import IMAGES, Clip, read_clip
 from .errors import BadInput
 from .labels import (
     FORTY_NAMES,
-    MIRRORED_FORTY,
-    MIRRORED_TEMPLATES,
     TEMPLATES,
     fold,
     group_of,
@@ -241,22 +239,6 @@ def half_of(id_: str) -> int:
     nothing to do with the order of the file, the label, or what else is in the set.
     """
     return hashlib.sha256(id_.encode()).digest()[-1] & 1
-
-
-def mirrored(classes: str = "forty") -> np.ndarray:
-    """What becomes of each label when a clip is mirrored left to right.
-
-    Returns:
-        int64 `(K,)`: the mirror image of a clip of label k has label `mirrored()[k]`. Most map to
-        themselves.
-
-    Raises:
-        BadInput: classes is neither "forty" nor "all".
-    """
-    swapped = np.arange(len(_labels(classes)))
-    for a, b in MIRRORED_FORTY if classes == "forty" else MIRRORED_TEMPLATES:
-        swapped[[a, b]] = b, a
-    return swapped
 
 
 # --- which files ------------------------------------------------------------------------------

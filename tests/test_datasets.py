@@ -19,7 +19,6 @@ from gradcam_video.datasets import (
     SomethingSomething,
     annotated_splits,
     half_of,
-    mirrored,
 )
 from gradcam_video.errors import BadInput
 from gradcam_video.labels import FORTY_NAMES, TEMPLATES
@@ -224,21 +223,6 @@ def test_the_real_annotation(tmp_path: Path, shared_data: Path) -> None:
     assert whole[3] is None and len(whole.failures) == 1
     report = scan(whole)
     assert (report.total, report.good, len(report.problems["missing"])) == (500, 0, 500)
-
-
-def test_mirrored() -> None:
-    for classes, labels in (("forty", FORTY_NAMES), ("all", TEMPLATES)):
-        swapped = mirrored(classes)
-        assert swapped.dtype == np.int64 and swapped.shape == (len(labels),)
-        assert np.array_equal(swapped[swapped], np.arange(len(labels)))
-        for k, other in enumerate(swapped):
-            words = labels[k].replace("left", "LEFT").replace("right", "left")
-            assert labels[other] == words.replace("LEFT", "right") or other == k
-            # "not upright" is no direction, and no template mentions only one of left and right
-            if "camera left" in labels[k] or "from left" in labels[k]:
-                assert other != k
-    with pytest.raises(BadInput, match="classes='ten'"):
-        mirrored("ten")
 
 
 # --- splits -----------------------------------------------------------------------------------
