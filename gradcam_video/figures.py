@@ -48,7 +48,7 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="Something-Something, or a set of `generate` (default: made clips)",
     )
-    parser.add_argument("--split", metavar="S", help="of --data (default: test, or what there is)")
+    parser.add_argument("--split", metavar="S", help="of --data (default: test, or validation)")
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
     parser.add_argument("--seed", type=int, default=0, help="draws the clips (default: 0)")
 

@@ -556,8 +556,10 @@ def _from_checkpoint(
     path: Path, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
 ) -> VideoModel:
     """A model from a file of `save_model`; its weights, other weights, or (None) random ones."""
-    tensors = path if weights in ("default", None) else Path(str(weights))
-    state = read_weights(tensors)
+    state, source = read_weights(path), path
+    if weights not in ("default", None):
+        source = Path(str(weights))
+        state = read_weights(source)
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT:
@@ -576,7 +578,7 @@ def _from_checkpoint(
             "written by another version, or damaged"
         ) from error
     if weights is not None:
-        _load(net, state, path.name, tensors)
+        _load(net, state, path.name, source)
     return VideoModel(
         net,
         labels or own,

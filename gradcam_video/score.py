@@ -471,7 +471,7 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="a data set with truth, of `generate`"
     )
-    parser.add_argument("--split", metavar="S", help="default: test, or what there is")
+    parser.add_argument("--split", metavar="S", help="default: test, or validation")
     add_model_options(parser)
     parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
     parser.add_argument("--limit", type=int, metavar="N", help="so many clips, drawn at random")

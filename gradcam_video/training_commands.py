@@ -195,12 +195,14 @@ def run_evaluate(options: argparse.Namespace) -> int:
     Raises:
         BadInput: model or data set cannot be read, or they do not fit.
     """
+    from .datasets import default_split
     from .evaluation import data_for, evaluate
 
     if options.batch < 1 or options.workers < 0:
         raise BadInput("--batch must be 1 or more, --workers 0 or more")
     model = model_from(options)
-    data = data_for(model, options.data, options.split)
+    split = options.split or default_split(options.data, "train")
+    data = data_for(model, options.data, split)
     result = evaluate(
         model,
         data,
@@ -209,7 +211,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     _report(result["failures"])
-    result = {"model": model.name, "data": str(data), "split": data.split, **result}
+    result = {"model": model.name, "data": str(data), "split": split, **result}
     print(json.dumps(result, indent=2) if options.json else table(result))
     return 0
 

@@ -104,13 +104,9 @@ def measured(
     films, valid = read_clips(args.work / run.world), read_clips(args.work / "valid")
     count = round(args.clips * run.share)
     data = Cache(films.films[:count], films.targets[:count], films.labels)
-    recipe = recipe_for(
-        run.start, **{"epochs": 0, "steps": args.steps, "seed": args.seed, **run.recipe}
-    )
+    recipe = recipe_for(run.start, steps=args.steps, seed=args.seed, **run.recipe)
     folder = args.work / f"{name}-{args.steps}-{args.seed}"
-    model = load_model(
-        learn(run.start, args.work, folder, data, valid, recipe, **run.shape), cam_layer="stage3"
-    )
+    model = load_model(learn(run.start, args.work, folder, data, valid, recipe, **run.shape))
     found = evaluate(model, seen, shuffle_frames=recipe.shuffle_frames, quiet=True)
     row = {
         "what": run.what,

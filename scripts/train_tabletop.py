@@ -24,7 +24,6 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -291,16 +290,15 @@ def recipe_for(start: str, **changes: Any) -> Recipe:
     """How every start is trained; `changes` are fields of `Recipe`."""
     # Windows at full scale only: scale and light vary in the made world itself.
     window = (SIZE / SIDE, SIZE / SIDE)
-    usual = Recipe(
-        epochs=1,
-        batch=16,
-        sparse=1.0,
-        ema=0.998,
-        shuffle_frames=start == "shuffled",
-        augment=Augment(crop=window, brightness=0, contrast=0, saturation=0, time_shift=1),
-        precision="bf16",
-    )
-    return replace(usual, **changes)
+    usual: dict[str, Any] = {
+        "batch": 16,
+        "sparse": 1.0,
+        "ema": 0.998,
+        "shuffle_frames": start == "shuffled",
+        "augment": Augment(crop=window, brightness=0, contrast=0, saturation=0, time_shift=1),
+        "precision": "bf16",
+    }
+    return Recipe(**(usual | changes))
 
 
 def learn(

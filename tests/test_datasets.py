@@ -18,6 +18,7 @@ from PIL import Image
 from gradcam_video.datasets import (
     SomethingSomething,
     annotated_splits,
+    default_split,
     half_of,
 )
 from gradcam_video.errors import BadInput
@@ -264,6 +265,8 @@ def test_official_test(tmp_path: Path) -> None:
     data = SomethingSomething(tmp_path / "v2", "official-test")
     assert (data.ids, data.targets, data.others) == (["5"], [14], 1)
     assert annotated_splits(tmp_path / "v1") == ["train"]
+    assert default_split(tmp_path / "v1") == "test"  # refused, then; train only where asked for
+    assert default_split(tmp_path / "v1", "train") == "train"
     assert annotated_splits(tmp_path / "v2") == ["train", "official-test"]
 
 

@@ -135,6 +135,8 @@ def test_a_shipped_network_with_other_weights(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(3)}, tmp_path / "x.pth")
     with pytest.raises(BadInput, match=r"x\.pth: weights of another network"):
         load_model("tabletop", tmp_path / "x.pth")
+    with pytest.raises(BadInput, match=r"y\.safetensors: no such weights file"):
+        load_model(tmp_path / "y.safetensors", tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18"])
