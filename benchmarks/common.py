@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from gradcam_video import VideoModel, inflate
-from gradcam_video.demo import DemoNet2d
 from gradcam_video.inflate import INFLATABLE
 from gradcam_video.labels import FORTY_NAMES
+from gradcam_video.tabletop.network import SmallResNet
 
 HERE = Path(__file__).resolve().parent
 FRAMES = 16
-NETS = ("demo", *INFLATABLE)  # "demo": the small demonstration network, for a quick look
+NETS = ("tabletop", *INFLATABLE)  # "tabletop": the small network, for a quick look
 PACKAGES = ("torch", "torchvision", "grad-cam", "captum", "torchcam", "gradcam-video")
 
 
@@ -35,13 +35,13 @@ def build(name: str, size: int, *, faster: bool = False) -> VideoModel:
     would hardly change anything and could go wrong unnoticed.
 
     Args:
-        name: "demo", or one of `INFLATABLE`.
+        name: "tabletop", or one of `INFLATABLE`.
         size: side of the input in pixels.
         faster: fold the batch norms and store channels last, `VideoModel.faster`.
     """
     torch.manual_seed(0)
     classes = len(FORTY_NAMES)
-    net2d = DemoNet2d(classes) if name == "demo" else get_model(name, num_classes=classes)
+    net2d = SmallResNet(classes) if name == "tabletop" else get_model(name, num_classes=classes)
     net = inflate(net2d)
     with torch.no_grad():
         for module in net.modules():

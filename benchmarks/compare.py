@@ -2,7 +2,7 @@
 
     python -m benchmarks.compare                          # the table of the README: half an hour+
     python -m benchmarks.compare --full                   # all 40 classes of every library: hours
-    python -m benchmarks.compare --net demo --sizes 32 --rounds 1 --out DIR      # a quick look
+    python -m benchmarks.compare --net tabletop --sizes 32 --rounds 1 --out DIR      # a quick look
 
 Writes results.json (every single measurement) and table.md. See README.md for what is measured.
 """

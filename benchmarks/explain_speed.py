@@ -25,7 +25,7 @@ import av
 import torch
 
 import gradcam_video as gv
-from gradcam_video import demo
+from gradcam_video import tabletop
 
 from .common import (
     FRAMES,
@@ -46,9 +46,10 @@ AT_MOST = 1.25  # × the bare forward
 
 
 def write_made_clip(path: Path) -> None:
-    """An H.264 file as long and as large as one of Something-Something: 4 s, 12 fps, 240×427."""
+    """An H.264 file as large as one of Something-Something and about as long: 12 fps, 240×426."""
     # The encoder wants even sides; the data set's own files are of 426 or 427.
-    scene = demo.render(demo.LEFT_TO_RIGHT, seed=7, size=(240, 426), frames=48, fps=12)
+    label = "Moving [something] from left to right"
+    scene = tabletop.render(label, seed=7, size=(240, 426))
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(12))
         stream.height, stream.width, stream.pix_fmt = 240, 426, "yuv420p"

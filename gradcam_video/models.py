@@ -1,7 +1,7 @@
 """VideoModel: a network with its labels, its preprocessing and its CAM layer; names and files.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, and the two that ship, `tabletop` and `demo`. Weights come from
+Kinetics-400 video networks, and the one that ships, `tabletop`. Weights come from
 torchvision when online, from `--weights FILE` otherwise. Only safetensors and
 `torch.load(weights_only=True)` are ever read: a file that would run code is refused.
 """
@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import get_model, get_model_weights
 
-from . import demo
 from .clip import Clip
 from .errors import BadInput
 from .grid import View
@@ -36,8 +35,7 @@ from .trace import Trace, evaluating, trace
 FORMAT = "gradcam_video-1"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KINETICS = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
-SHIPPED = ("tabletop", "demo")  # their weights lie in the package
-DEMO_REMARK = "demonstration network: knows only made moving shapes"
+SHIPPED = ("tabletop",)  # its weights lie in the package
 
 
 class VideoModel:
@@ -522,7 +520,7 @@ def save_model(
     Args:
         model: its network must not be folded (`faster`).
         path: a .safetensors; written whole or not at all.
-        architecture: {"name": …} of `demo`, a video network or an inflatable one, with the
+        architecture: {"name": …} of `tabletop`, a video network or an inflatable one, with the
             `inflate` options of the latter.
         facts: further metadata, such as trained_on="…".
     """
@@ -599,8 +597,6 @@ def _from_checkpoint(
 
 
 def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
-    if name == "demo":
-        return lambda options, classes: demo.network()
     if name == "tabletop":
         return lambda options, classes: tabletop_network(classes, **options)
     if name in KINETICS:

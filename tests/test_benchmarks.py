@@ -18,7 +18,7 @@ pytest.importorskip("captum")
 pytest.importorskip("torchcam")
 
 ON_CPU = [row for row in rows.ROWS if not row.bf16]
-SMALL = ["--net", "demo", "--sizes", "32", "--device", "cpu", "--rounds", "1", "--threads", "1"]
+SMALL = ["--net", "tabletop", "--sizes", "32", "--device", "cpu", "--rounds", "1", "--threads", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_different_answers_are_not_timed(tmp_path: Path, monkeypatch, capsys) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--net", "demo"], "name another folder"),
+        (["--net", "tabletop"], "name another folder"),
         (["--sizes", "64"], "name another folder"),
         (["--no-check"], "name another folder"),
         (["--rounds", "0"], "1 or more"),
@@ -117,9 +117,9 @@ OUTSIDE = pytest.mark.skipif(not memory.can_measure(), reason="no /proc/PID/clea
 
 @OUTSIDE
 def test_memory_is_seen_from_outside() -> None:
-    found = memory.measure("torch-cam/all", "demo", 128, 1, 2)
+    found = memory.measure("torch-cam/all", "tabletop", 128, 1, 2)
     assert found["idle"] > 50 and found["peak"] >= found["after"]
-    graph = recorded_bytes(common.build("demo", 128), common.random_clip(128)) / 2**20
+    graph = recorded_bytes(common.build("tabletop", 128), common.random_clip(128)) / 2**20
     assert graph > 2  # MiB, else the next line says nothing
     # On top of the graph comes what the layer at work needs.
     assert 0.95 * graph < found["peak"] - found["idle"] < 4 * graph
@@ -129,11 +129,11 @@ def test_memory_is_seen_from_outside() -> None:
 def test_memory_says_that_it_failed(monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match=r"measures memory failed \(1\)"):
-        memory.measure("bare", "demo", 32, 1, 1)
+        memory.measure("bare", "tabletop", 32, 1, 1)
 
 
 def test_explain_speed(tmp_path: Path, capsys) -> None:
-    options = ["--net", "demo", "--size", "64", "--rounds", "1", "--out", str(tmp_path)]
+    options = ["--net", "tabletop", "--size", "64", "--rounds", "1", "--out", str(tmp_path)]
     assert explain_speed.main(options) == 0
     results = json.loads((tmp_path / "explain_speed.json").read_text())
     seconds = {key: values[0] for key, values in results["seconds"].items()}
@@ -148,7 +148,7 @@ def test_explain_speed_of_no_video(tmp_path: Path, capsys) -> None:
     path = tmp_path / "words.mp4"
     path.write_text("no video")
     out = tmp_path / "out"
-    options = [str(path), "--net", "demo", "--size", "32", "--rounds", "1", "--out", str(out)]
+    options = [str(path), "--net", "tabletop", "--size", "32", "--rounds", "1", "--out", str(out)]
     assert explain_speed.main(options) == 2
     assert "words.mp4" in capsys.readouterr().err
     assert not out.exists()
@@ -212,7 +212,7 @@ def test_table_by_hand() -> None:
     result = result_by_hand()
     result["bars"] = compare.bars(result)
     facts = {**common.machine(2), "load_at_start": 0.0, "cores": 2}
-    results = {"command": "c", "net": "demo", "machine": facts, "sizes": [result]}
+    results = {"command": "c", "net": "tabletop", "machine": facts, "sizes": [result]}
     table = compare.render(results)
     assert (
         "| captum | 1.50 × (1.50–1.50) | +299.0 MiB | ≈ 60 × (60–60) | +299.0 MiB |"
@@ -261,16 +261,16 @@ def test_readme_is_changed_between_the_markers_only(tmp_path: Path) -> None:
 
 
 def test_network_as_loaded_and_folded() -> None:
-    loaded, fast = common.build("demo", 32), common.build("demo", 32, faster=True)
+    loaded, fast = common.build("tabletop", 32), common.build("tabletop", 32, faster=True)
     norms = [m for m in loaded.net.modules() if isinstance(m, torch.nn.BatchNorm3d)]
-    assert len(norms) == 4 and norms[0].running_mean.abs().max() > 0
+    assert len(norms) == 8 and norms[0].running_mean.abs().max() > 0
     assert not any(isinstance(m, torch.nn.BatchNorm3d) for m in fast.net.modules())
     assert all(p.requires_grad for p in loaded.net.parameters())
     assert not any(m.training for m in loaded.net.modules())
 
 
 def test_rows_leave_no_hooks() -> None:
-    model, x = common.build("demo", 32), common.random_clip(32)
+    model, x = common.build("tabletop", 32), common.random_clip(32)
     for row in ON_CPU:
         row.way(model, x, [1])
     assert not any(m._forward_hooks or m._backward_hooks for m in model.net.modules())

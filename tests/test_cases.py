@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import demo, figures
+from gradcam_video import figures
 from gradcam_video.cases import Case, choose, kind_of, margin, rank
 from gradcam_video.clip import Clip
 from gradcam_video.datasets import half_of
@@ -25,8 +25,13 @@ from gradcam_video.grid import Axis, Grid, View
 from gradcam_video.labels import FORTY, FORTY_NAMES
 from gradcam_video.models import VideoModel
 from gradcam_video.show.page import figures_page
+from gradcam_video.tabletop import sample
+from gradcam_video.tabletop.network import SIZE, network
 
 LABELS = ("ant", "bee", "cat", "dog")
+
+HOLDING, UP = "Holding [something]", "Picking [something] up"
+SEVEN = (HOLDING, UP, *[name for name in FORTY_NAMES if name.startswith("Moving")][:5])
 
 
 def explained(
@@ -253,7 +258,7 @@ def test_page_escapes_what_files_are_called() -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seven clips of the made world, and the demonstration network without its weights."""
+    """Seven clips of the made world, and a network of their classes without weights."""
     monkeypatch.setattr(figures, "MADE_SCENES", 1)
     monkeypatch.setattr("gradcam_video.options.load_model", untrained_model)
 
@@ -262,8 +267,8 @@ def untrained_model(name: str = "tabletop", *_: object, **__: object) -> VideoMo
     import torch
 
     torch.manual_seed(0)
-    labels = demo.NAMES if name == "tabletop" else [f"class {i}" for i in range(7)]
-    return VideoModel(demo.network(), labels, size=demo.SIZE, name=name, untrained=True, quiet=True)
+    labels = SEVEN if name == "tabletop" else [f"class {i}" for i in range(7)]
+    return VideoModel(network(7), labels, size=SIZE, name=name, untrained=True, quiet=True)
 
 
 def options(*words: object) -> argparse.Namespace:
@@ -366,14 +371,14 @@ def write_set(root: Path, split: str = "validation", each: int = 1) -> Path:
     """A V1 data set of real ids: clips of two classes of the made world, and one of another."""
     clips = root / "20bn-something-something-v1"
     rows = []
-    for label in (demo.HOLDING, demo.UP, "Opening [something]"):
+    for label in (HOLDING, UP, "Opening [something]"):
         template = FORTY[FORTY_NAMES.index(label)].members[0]
         for _ in range(each):
             number = 1 + len(rows)
             id_ = next(str(n) for n in range(100 * number, 100 * number + 99) if half_of(str(n)))
             folder = clips / id_
             folder.mkdir(parents=True)
-            pictures = demo.render(demo.UP, number, size=(64, 80)).clip.frames
+            pictures = sample(UP, number, size=(64, 80)).clip.frames
             for t, picture in enumerate(pictures, 1):
                 Image.fromarray(picture).save(folder / f"{t:05}.jpg")
             rows.append(f"{id_};{template.replace('[', '').replace(']', '')}\n")
@@ -390,7 +395,7 @@ def test_clips_of_a_data_set(tmp_path: Path, small: None) -> None:
     assert f"--data {data}" in page
     folders = [p for p in out.iterdir() if p.is_dir()]
     true = {json.loads((f / "summary.json").read_text())["true_label"] for f in folders}
-    assert true == {demo.HOLDING, demo.UP}
+    assert true == {HOLDING, UP}
 
 
 def test_clips_that_cannot_be_read_are_named(
@@ -420,7 +425,7 @@ def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
         return [(clip.source, label) for clip, label in samples]
 
     true = [label for _, label in drawn(4, 0)]
-    assert set(true[:2]) == set(true[2:]) == {demo.HOLDING, demo.UP}
+    assert set(true[:2]) == set(true[2:]) == {HOLDING, UP}
     assert drawn(4, 0) == drawn(4, 0)
     assert len({tuple(sorted(drawn(4, seed))) for seed in range(5)}) > 1
     assert len(drawn(99, 0)) == 6
@@ -480,9 +485,9 @@ def test_a_split_needs_a_data_set(tmp_path: Path, small: None) -> None:
 
 def test_made_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "MADE_SCENES", 2)
-    first = list(figures.made_clips(demo.NAMES, 0))
-    again = list(figures.made_clips(demo.NAMES, 0))
-    other = list(figures.made_clips(demo.NAMES, 1))
+    first = list(figures.made_clips(SEVEN, 0))
+    again = list(figures.made_clips(SEVEN, 0))
+    other = list(figures.made_clips(SEVEN, 1))
     assert len(first) == 7 * 2
     assert len({clip.source for clip, _ in first}) == len(first)
     assert all((a.frames == b.frames).all() for (a, _), (b, _) in zip(first, again, strict=True))

@@ -21,9 +21,10 @@ import torch
 import torchvision
 from PIL import Image
 
-from gradcam_video import demo
 from gradcam_video.cli import main
+from gradcam_video.labels import FORTY_NAMES
 from gradcam_video.models import VideoModel, save_model
+from gradcam_video.tabletop.network import network
 
 SIX = {
     "overlay.mp4",
@@ -33,6 +34,8 @@ SIX = {
     "explanation.npz",
     "summary.json",
 }
+
+TINY = (8, 8, 8, 16)  # channels of the small network
 
 
 def write_video(path: Path, frames: int = 48, size: tuple[int, int] = (64, 48), rate: int = 12):
@@ -55,8 +58,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     write_video(folder / "good.mp4")
     torch.manual_seed(0)
-    model = VideoModel(demo.network(), demo.NAMES, size=64, quiet=True)
-    save_model(model, folder / "tiny.safetensors", {"name": "demo"})
+    model = VideoModel(network(40, TINY), FORTY_NAMES, size=64, quiet=True)
+    save_model(model, folder / "tiny.safetensors", {"name": "tabletop", "widths": TINY})
     return folder
 
 
@@ -88,11 +91,11 @@ def test_explain_writes_all_six(here: Path, capsys: pytest.CaptureFixture[str]) 
         *("maps", "signed", "classes", "logits", "labels"),
         *("times", "repeated", "scales", "method"),
     }
-    k = len(demo.NAMES)
+    k = len(FORTY_NAMES)
     assert arrays["maps"].shape == arrays["signed"].shape == (k, 16, 8, 8)
     assert arrays["maps"].dtype == np.float32 and arrays["maps"].min() >= 0
     np.testing.assert_array_equal(arrays["maps"], np.maximum(arrays["signed"], 0))
-    assert arrays["labels"].tolist() == list(demo.NAMES)
+    assert arrays["labels"].tolist() == list(FORTY_NAMES)
     np.testing.assert_allclose(np.diff(arrays["times"]), 0.25, atol=1e-3)
     summary = json.loads((folder / "summary.json").read_text())
     assert {"top", "model", "method", "seconds", "empty_classes"} <= set(summary)
@@ -117,9 +120,9 @@ def test_windows_all_covers_the_whole_video(here: Path) -> None:
     assert files_below(folder) == SIX
     arrays = np.load(folder / "explanation.npz")
     n = len(arrays["window_start"])
-    assert n >= 4 and arrays["maps"].shape[:3] == (n, len(demo.NAMES), 16)
+    assert n >= 4 and arrays["maps"].shape[:3] == (n, len(FORTY_NAMES), 16)
     assert arrays["times"].shape == arrays["repeated"].shape == (n, 16)
-    assert arrays["logits"].shape == (n, len(demo.NAMES))
+    assert arrays["logits"].shape == (n, len(FORTY_NAMES))
     assert arrays["times"].max() > 12.5 and np.all(np.diff(arrays["window_start"]) > 0)
     with av.open(str(folder / "overlay.mp4")) as film:
         assert sum(1 for _ in film.decode(film.streams.video[0])) >= 50
@@ -171,7 +174,7 @@ def test_good_ones_are_explained_though_one_is_bad(
 def test_models_lists_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    for name in ("demo", "resnet50", "mobilenet_v2", "r3d_18", "s3d"):
+    for name in ("tabletop", "resnet50", "mobilenet_v2", "r3d_18", "s3d"):
         assert f"\n{name} " in f"\n{out}"
 
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 import gradcam_video as gv
-from gradcam_video import demo
 from gradcam_video.clip import Clip
 from gradcam_video.errors import BadInput
 from gradcam_video.explain import Explanation
@@ -50,7 +49,19 @@ from gradcam_video.score import (
     summary,
     table,
 )
+from gradcam_video.tabletop import Scene, sample
 from gradcam_video.truth import Truth
+
+DOWN = "Moving [something] down"
+SEVEN = (
+    "Holding [something]",
+    "Moving [something] from left to right",
+    "Moving [something] from right to left",
+    DOWN,
+    "Picking [something] up",
+    "Moving [something] towards the camera",
+    "Moving [something] away from the camera",
+)
 
 SQUARE = View(RASTER, RASTER, RASTER, RASTER)  # the raster is the picture
 REACH = 8  # pixels: 1/14 of 112
@@ -492,18 +503,13 @@ def test_bad_samples_are_one_line() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> VideoModel:
-    return gv.load_model("demo")
-
-
-def demo_truth(scene: demo.Scene) -> Truth:
-    return truth_of(scene.masks["object"], scene.action)
+    return gv.load_model("tabletop")
 
 
 class MadeData:
-    """A data set of the demonstration world; clip 1 cannot be read, clip 2 has no truth."""
+    """Clips of the made world, never on disk; clip 1 cannot be read, clip 2 has no truth."""
 
-    labels = demo.NAMES
-    size = (120, 150)
+    labels = SEVEN
 
     def __init__(self, count: int, hurt: bool = True) -> None:
         self.targets = [i % 7 for i in range(count)]
@@ -513,8 +519,8 @@ class MadeData:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def _scene(self, i: int) -> demo.Scene:
-        return demo.render(self.labels[self.targets[i]], 7_000_000 + i, size=self.size)
+    def _scene(self, i: int) -> Scene:
+        return sample(self.labels[self.targets[i]], 7_000_000 + i)
 
     def clip(self, i: int) -> Clip:
         if self.hurt and i == 1:
@@ -522,7 +528,7 @@ class MadeData:
         return self._scene(i).clip
 
     def truth(self, i: int, clip: Clip) -> Truth | None:
-        return None if self.hurt and i == 2 else demo_truth(self._scene(i))
+        return None if self.hurt and i == 2 else self._scene(i).truth
 
 
 @pytest.fixture(scope="module")
@@ -530,9 +536,9 @@ def result(model: VideoModel) -> dict[str, Any]:
     return score(model, MadeData(16))
 
 
-def test_the_demo_network_is_right_for_the_right_reasons(result: dict[str, Any]) -> None:
+def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, Any]) -> None:
     group = result["right"]
-    assert result["n"] == 14 and result["top1"] > 0.9
+    assert result["n"] == 14 and result["top1"] > 0.8
     energy_ = group["energy_normalised"]["tolerant"]
     assert energy_["map"]["low"] > 0.7 and energy_["map"]["low"] > 3 * energy_["gaussian"]["mean"]
     pointing_ = group["pointing"]["tolerant"]
@@ -541,14 +547,13 @@ def test_the_demo_network_is_right_for_the_right_reasons(result: dict[str, Any])
     assert pointing_["uniform"]["mean"] == pytest.approx(group["tolerant_area_median"], abs=0.1)
     when = group["temporal_pointing"]["tolerant"]
     assert when["map"]["mean"] > 0.9 > when["uniform"]["mean"]
-    assert group["following"]["plane"]["map"]["mean"] > 0.4
-    assert group["outside_crop"] < 0.01  # the action stays in the middle square
+    assert group["following"]["plane"]["map"]["mean"] > 0.25
 
 
 def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["failures"] == {"made-1": "made-1: damaged"}
     assert result["without_truth"] == 1
-    assert set(result["classes"]) == set(demo.NAMES)
+    assert set(result["classes"]) == set(SEVEN)
     assert sum(row["n"] for row in result["classes"].values()) == 14
     assert result["align"] == "receptive-field" and result["method"] == "gradcam"
 
@@ -559,7 +564,7 @@ def test_the_result_is_json_and_a_table(result: dict[str, Any]) -> None:
     mean = result["right"]["pointing"]["tolerant"]["map"]["mean"]
     line = next(x for x in text.splitlines() if x.startswith("pointing") and "tolerant" in x)
     assert f"{mean:.2f}" in line.split()
-    assert all(name in text for name in demo.NAMES)
+    assert all(name in text for name in SEVEN)
     assert "nan" not in text and max(map(len, text.splitlines())) < 130
 
 
@@ -584,18 +589,18 @@ def test_scoring_in_batches_is_the_same(model: VideoModel) -> None:
 
 
 def test_a_clip_is_scored_in_a_few_hundredths_of_a_second(model: VideoModel) -> None:
-    scene = demo.render(demo.DOWN, 3, size=(240, 427))
-    e, truth = gv.explain(model, scene.clip, classes=[demo.DOWN]), demo_truth(scene)
+    scene = sample(DOWN, 3, size=(240, 427))
+    e, truth = gv.explain(model, scene.clip, classes=[DOWN]), scene.truth
     seconds = []
     for _ in range(5):
         started = time.process_time()
-        score_clip(e, truth, demo.DOWN)
+        score_clip(e, truth, DOWN)
         seconds.append(time.process_time() - started)
     assert min(seconds) < 0.08  # 0.02 when alone on the machine
 
 
 class Forgetful(MadeData):
-    labels = (*demo.NAMES[:6], "Juggling [something]")
+    labels = (*SEVEN[:6], "Juggling [something]")
 
 
 @pytest.mark.parametrize(
@@ -634,27 +639,16 @@ def test_a_set_without_truth_or_without_clips_that_open(model: VideoModel) -> No
 # --- the command --------------------------------------------------------------------------------
 
 
-class MadeScene:
-    """A scene of the demonstration world, as the writer of data sets wants it."""
-
-    def __init__(self, label: str, seed: int, *, size: tuple[int, int], fps: float) -> None:
-        known = label if label in demo.NAMES else demo.HOLDING
-        scene = demo.render(known, seed, size=size, frames=48, fps=fps)
-        self.clip, self.label, self.template = scene.clip, label, label
-        self.placeholders = ["a shape"]
-        self.truth = demo_truth(scene)
-
-
 @pytest.fixture(scope="module")
 def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small set in V1's layout: five classes of the demonstration world."""
+    """A small set in V1's layout, of five classes."""
     from gradcam_video.tabletop.disk import write_split
 
     root = tmp_path_factory.mktemp("sets") / "tabletop"
-    file = write_split(root, "test", 16, 0, "v1", size=(112, 112), workers=1, render=MadeScene)
+    file = write_split(root, "test", 16, 0, "v1", size=(112, 112), workers=1)
     with file.open(newline="") as opened:
         rows = list(csv.reader(opened, delimiter=";"))
-    kept = [row for i, row in enumerate(rows) if FORTY_NAMES[i] in demo.NAMES[1:]]
+    kept = [row for i, row in enumerate(rows) if FORTY_NAMES[i] in SEVEN[1:]]
     file.write_text("".join(";".join(row) + "\n" for row in kept))
     return root
 
@@ -662,7 +656,7 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     add_score_options(parser)
-    options = parser.parse_args(["--device", "cpu", "--model", "demo", *arguments])
+    options = parser.parse_args(["--device", "cpu", *arguments])
     return options.run(options)
 
 
@@ -671,7 +665,7 @@ def test_the_command_prints_a_table_or_json(
 ) -> None:
     assert run("--data", str(on_disk)) == 0
     text = capsys.readouterr().out
-    assert "oracle-normalised" in text and demo.DOWN in text
+    assert "oracle-normalised" in text and DOWN in text
     assert run("--data", str(on_disk), "--json", "--limit", "3", "--align", "half-pixel") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["n"] == 3 and result["align"] == "half-pixel" and result["failures"] == {}

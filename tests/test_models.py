@@ -213,9 +213,9 @@ def test_online_weights_arrive_with_labels_and_preprocessing(
 
 
 def test_damaged_metadata_is_one_line(tmp_path: Path) -> None:
-    good = {"format": "gradcam_video-1", "architecture": '{"name": "demo"}', "labels": "[]"}
+    good = {"format": "gradcam_video-1", "architecture": '{"name": "tabletop"}', "labels": '["a"]'}
     for spoilt in (
-        {"architecture": "demo"},
+        {"architecture": "tabletop"},
         {"architecture": '{"name": "x"}'},
         {"labels": "7"},
         {},
@@ -251,12 +251,12 @@ def test_unknown_names_offer_near_ones() -> None:
     with pytest.raises(gv.BadInput, match="cuda"):
         if torch.cuda.is_available():
             pytest.skip("there is a GPU here")
-        load_model("demo", device="cuda")
+        load_model("tabletop", device="cuda")
 
 
 def test_every_name_is_listed_once_and_can_be_built() -> None:
     names = [known.name for known in gv.known_models()]
-    assert len(names) == len(set(names)) and {"demo", "resnet50", "r3d_18", "s3d"} <= set(names)
+    assert len(names) == len(set(names)) and {"tabletop", "resnet50", "r3d_18", "s3d"} <= set(names)
     assert all(name in models._BUILDERS for name in names)
 
 
@@ -272,3 +272,14 @@ def test_real_imagenet_weights_know_a_zebra(shared_data: Path) -> None:
         model = load_model(name, shared_data / "weights" / file)
         e = gv.explain(model, clip)
         assert e.top(1)[0][0] == "zebra" and e.top(1)[0][1] > 0.5
+
+
+def test_the_shipped_checkpoint_says_what_it_is() -> None:
+    path = Path(models.__file__).parent / "weights" / "tabletop.safetensors"
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["trained_on"].startswith("Tabletop, seed")
+    assert path.stat().st_size <= 12_000_000
+    model = load_model("tabletop")
+    assert model.labels == gv.labels.FORTY_NAMES and model.size == (112, 112)
+    assert model.cam_layer.startswith("stage3") and "only made clips" in model.remark

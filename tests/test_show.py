@@ -184,7 +184,7 @@ def test_side_by_side_holds_the_original_and_the_overlay(size: tuple[int, int]) 
 def test_every_warning_changes_the_picture() -> None:
     plain = next(side_by_side(made()))
     untrained = next(side_by_side(made(untrained=True)))
-    remark = next(side_by_side(made(remark="demonstration network")))
+    remark = next(side_by_side(made(remark="knows only made clips")))
     assert untrained.shape[0] > plain.shape[0]
     assert (untrained[2:20, :, 0] > 150).mean() > 0.8  # a red banner on top
     assert remark.shape[0] > plain.shape[0]

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gradcam_video import demo, films, runs, train
+from gradcam_video import films, models, runs, train
 from gradcam_video.datasets import Item
 from gradcam_video.errors import BadInput
 from gradcam_video.evaluation import evaluate, opposite_pairs, scores, wilson
@@ -683,20 +683,20 @@ def test_a_bad_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> No
 
 
 def test_build_from_a_checkpoint() -> None:
-    file = str(Path(demo.__file__).parent / "weights" / "demo.safetensors")
-    kept, architecture = build(Network(name=file), demo.NAMES)
-    assert architecture == {"name": "demo"}
+    file = str(Path(models.__file__).parent / "weights" / "tabletop.safetensors")
+    kept, architecture = build(Network(name=file), FORTY_NAMES)
+    assert architecture == {"name": "tabletop", "temporal_kernel": 3}
     state, written = kept.net.state_dict(), read_weights(Path(file))
     assert same({key: state[key] for key in written}, written)
     assert all(p.requires_grad for p in kept.net.parameters())
-    fresh, _ = build(Network(name="demo", weights="none"), demo.NAMES)
-    again, _ = build(Network(name="demo", weights="none"), demo.NAMES)
+    fresh, _ = build(Network(name="tabletop", weights="none"), FORTY_NAMES)
+    again, _ = build(Network(name="tabletop", weights="none"), FORTY_NAMES)
     assert same(fresh.net.state_dict(), again.net.state_dict())
     assert not same(fresh.net.state_dict(), kept.net.state_dict())
     with pytest.raises(BadInput, match="its own classes only"):
-        build(Network(name="demo"), FORTY_NAMES)
+        build(Network(name="tabletop"), FORTY_NAMES[:7])
     with pytest.raises(BadInput, match=r"other\.pth: no such weights file"):
-        build(Network(name="demo", weights="other.pth"), demo.NAMES)
+        build(Network(name="tabletop", weights="other.pth"), FORTY_NAMES)
 
 
 def test_build_gives_an_image_network_a_fresh_last_layer() -> None:
