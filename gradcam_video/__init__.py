@@ -11,7 +11,7 @@ logits and the maps of every class, an `Explanation`; and the `Explanation` is l
     e.top(2), e.sheet(), e.player(), e.save("explained")
 """
 
-from . import tabletop
+from . import check, facts, tabletop
 from .clip import Clip, find_clips, read_clip, read_windows
 from .datasets import SomethingSomething
 from .errors import BadInput
@@ -34,8 +34,10 @@ __all__ = [
     "SomethingSomething",
     "Truth",
     "VideoModel",
+    "check",
     "explain",
     "explain_windows",
+    "facts",
     "find_clips",
     "find_label",
     "inflate",

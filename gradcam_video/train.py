@@ -35,7 +35,7 @@ from tqdm import tqdm
 from .errors import BadInput
 from .evaluation import evaluate, evaluate_share
 from .films import Cache, Clips, cache, mirror, targets_in, why_not
-from .models import VideoModel
+from .models import VideoModel, save_model
 from .recipe import Network, Recipe, last_linear, to_toml
 from .runs import Run
 
@@ -156,6 +156,7 @@ def fit(
     save_seconds: float = 300.0,
     log_steps: int = 10,
     valid_steps: int = 0,
+    keep_steps: int = 0,
     tensorboard: bool = False,
     cpu: bool = False,
 ) -> list[dict[str, Any]]:
@@ -181,6 +182,8 @@ def fit(
         save_steps, save_seconds: a checkpoint every so many steps, or seconds.
         log_steps: a line in the log every so many steps.
         valid_steps: see `valid`; 0: at the end only.
+        keep_steps: every so many steps the model as it is then is kept as `step-….safetensors`,
+            to look at how it learned; 0: only the last.
         tensorboard: write a TensorBoard log into `out`, too.
         cpu: train on the CPU though there is a GPU.
 
@@ -252,10 +255,14 @@ def fit(
         state["scaler"] = accelerator.scaler.state_dict() if accelerator.scaler else None
         run.save(state)
 
+    def judged() -> VideoModel:
+        judge = copy.copy(model)
+        judge.net = net if mean_net is None else mean_net
+        return judge
+
     def validate(step: int) -> None:
         if valid is not None:
-            judge = copy.copy(model)
-            judge.net = net if mean_net is None else mean_net
+            judge = judged()
             share = (rank, processes)
             result = evaluate_share(judge, valid, size, recipe.shuffle_frames, workers, share, True)
             run.note({"step": step} | {f"valid_{k}": result[k] for k in ("top1", "top5", "n")})
@@ -317,6 +324,8 @@ def fit(
                     )
             if valid_steps and done % valid_steps == 0 and done < total:
                 validate(done)
+            if keep_steps and done % keep_steps == 0 and run.main:
+                save_model(judged(), run.out / f"step-{done:06}.safetensors", architecture)
             if done == total or run.due(done, save_steps, save_seconds) or stop.is_set():
                 save(done)
             if stop.is_set():

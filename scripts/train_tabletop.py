@@ -309,13 +309,18 @@ def learn(
     valid: Cache,
     recipe: Recipe,
     target: Path | None = None,
+    net: nn.Module | None = None,
+    keep_steps: int = 0,
     **shape: Any,
 ) -> Path:
-    """Train in `folder` and write the network, its norm folded; `shape` as `network` takes it."""
+    """Train in `folder` and write the network, its norm folded; `shape` as `network` takes it.
+
+    `net`: what to begin with, in place of what `begin` makes.
+    """
     started = time.monotonic()
     shape = {"temporal_kernel": 1 if start == "flat" else 3, **shape}
     model = VideoModel(
-        begin(start, work, recipe.seed, **shape),
+        net or begin(start, work, recipe.seed, **shape),
         FORTY_NAMES,
         size=SIZE,
         mean=MEAN,
@@ -339,6 +344,7 @@ def learn(
         save_seconds=120,
         log_steps=50,
         valid_steps=1000,
+        keep_steps=keep_steps,
         cpu=not torch.cuda.is_available(),
     )
     say(f"trained: {json.dumps(log[-1])}", started)

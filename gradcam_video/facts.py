@@ -1,0 +1,73 @@
+"""Numbers that are quoted: published ones with their source, measured ones with their command.
+
+The notebooks show three kinds of number: computed in the cell above (checked by nbval), published
+by others, and measured by us beforehand. The last two come from here and say where they are from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from .errors import BadInput
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number that somebody published.
+
+    Attributes:
+        value: the number, in `unit`.
+        what: what it is a number of.
+        source: who, when, where in it.
+        unit: "%", "clips", "s", … or nothing.
+    """
+
+    value: float
+    what: str
+    source: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"published: {self.value:g}{unit}, {self.what} ({self.source})"
+
+
+def published(name: str) -> Fact:
+    """A published number, by its name in `PUBLISHED`.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if name not in PUBLISHED:
+        raise BadInput(f"no published number {name!r}: use one of {', '.join(PUBLISHED)}")
+    return PUBLISHED[name]
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What we measured beforehand and ship: the content of `measured/NAME.json`.
+
+    Every one has "command", which makes it again, "date" and "device".
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    folder = resources.files("gradcam_video").joinpath("measured")
+    file = folder.joinpath(f"{name}.json")
+    if not file.is_file():
+        known = sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json"))
+        raise BadInput(f"nothing measured is called {name!r}: use one of {', '.join(known)}")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+_POST = "R. Goyal, Visual explanation for video recognition, blog post, 2017"
+_V1 = "Goyal et al., The something something video database, ICCV 2017"
+
+PUBLISHED = {
+    "post top-1": Fact(
+        51.1, "top-1 of the post's inflated ResNet-50 on its 40 classes", _POST, "%"
+    ),
+    "paper top-1": Fact(36.2, "top-1 of the paper's best network on the same 40 classes", _V1, "%"),
+}
