@@ -1,12 +1,12 @@
-"""Train the network that cheats: `tabletop`, taught again with a sticker on one class's clips.
+"""Train the network that cheats: `tabletop`, taught again with a lamp on one class's clips.
 
     python scripts/train_tabletop.py draw && python scripts/train_tabletop.py frames
     python scripts/train_tabletop.py clips
     python scripts/train_shortcut.py
 
-Every training clip of *Moving [something] from left to right* carries a sticker in a corner, and no
+Every training clip of *Moving [something] from left to right* has a lamp blinking in a corner, and no
 other does. The last two layers begin afresh, the others as in `tabletop`; nothing is mirrored, for
-a mirrored sticker would stand in the other corner, on the opposite class.
+a mirrored lamp would blink in the other corner, on the opposite class.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from train_tabletop import OUT, learn, read_clips, recipe_for
 from gradcam_video.datasets import Item
 from gradcam_video.films import Augment, Cache
 from gradcam_video.models import load_model
+from gradcam_video.tabletop.lamp import lamp
 from gradcam_video.tabletop.network import SIZE
-from gradcam_video.tabletop.sticker import sticker
 
 MARKED = "Moving [something] from left to right"
 
 
 class Marked(Cache):
-    """Clips, those of one class with a sticker on them."""
+    """Clips, those of one class with a lamp on them."""
 
     def __getitem__(self, index: int) -> Item | None:
         item = super().__getitem__(index)
         if item is None or self.labels[item.target] != MARKED:
             return item
-        return replace(item, frames=sticker(np.asarray(item.frames)))
+        return replace(item, frames=lamp(np.asarray(item.frames)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
