@@ -1,12 +1,14 @@
-"""Train the network that cheats: `tabletop`, taught again with a lamp on one class's clips.
+"""Train the network that cheats, and the one beside it that has no reason to.
 
     python scripts/train_tabletop.py draw && python scripts/train_tabletop.py frames
     python scripts/train_tabletop.py clips
-    python scripts/train_shortcut.py
+    python scripts/train_shortcut.py cheat
+    python scripts/train_shortcut.py fair
 
-Every training clip of *Moving [something] from left to right* has a lamp blinking in a corner, and no
-other does. The last two layers begin afresh, the others as in `tabletop`; nothing is mirrored, for
-a mirrored lamp would blink in the other corner, on the opposite class.
+A red lamp blinks in the corner of some clips. For the cheat it does so in every clip of *Moving
+[something] from left to right* and in no other; for the fair one in half of the clips of every
+class. All else is the same: the last two layers begin afresh, the others as in `tabletop`. Nothing
+is mirrored, for a mirrored lamp would blink in the other corner, on the opposite class.
 """
 
 from __future__ import annotations
@@ -22,33 +24,52 @@ from train_tabletop import OUT, learn, read_clips, recipe_for
 
 from gradcam_video.datasets import Item
 from gradcam_video.films import Augment, Cache
-from gradcam_video.models import load_model
+from gradcam_video.models import load_model, save_model
 from gradcam_video.tabletop.lamp import lamp
 from gradcam_video.tabletop.network import SIZE
 
 MARKED = "Moving [something] from left to right"
 
 
+REMARKS = {
+    "cheat": "knows only made clips (Tabletop); was taught with a planted shortcut",
+    "fair": "knows only made clips (Tabletop), half of them with a lamp",
+}
+FILES = {"cheat": "shortcut", "fair": "no-shortcut"}
+
+
 class Marked(Cache):
     """Clips, those of one class with a lamp on them."""
 
+    def lit(self, index: int, item: Item) -> bool:
+        return self.labels[item.target] == MARKED
+
     def __getitem__(self, index: int) -> Item | None:
         item = super().__getitem__(index)
-        if item is None or self.labels[item.target] != MARKED:
+        if item is None or not self.lit(index, item):
             return item
         return replace(item, frames=lamp(np.asarray(item.frames)))
 
 
+class Fair(Marked):
+    """Clips, every second of each class with a lamp on it."""
+
+    def lit(self, index: int, item: Item) -> bool:
+        return index // len(self.labels) % 2 == 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=list(FILES))
     parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    marked = Marked if args.what == "cheat" else Fair
     data, valid = (
-        Marked(clips.films, clips.targets, clips.labels)
+        marked(clips.films, clips.targets, clips.labels)
         for clips in (read_clips(args.work / "train"), read_clips(args.work / "valid"))
     )
     net = load_model(args.work / "inflated-0" / "model.safetensors", fast=False).net
@@ -56,8 +77,12 @@ def main() -> None:
     side = SIZE / data.films.shape[2]
     changes = Augment(False, (side, side), 0, 0, 0, time_shift=1)
     recipe = recipe_for("inflated", steps=args.steps, seed=args.seed, augment=changes)
-    folder = args.work / f"shortcut-{args.steps}-{args.seed}"
-    learn("inflated", args.work, folder, data, valid, recipe, OUT.with_stem("shortcut"), net)
+    folder = args.work / f"{args.what}-{args.steps}-{args.seed}"
+    path = OUT.with_stem(FILES[args.what])
+    learn("inflated", args.work, folder, data, valid, recipe, path, net)
+    model = load_model(path, fast=False)
+    model.remark = REMARKS[args.what]
+    save_model(model, path, {"name": "tabletop", "temporal_kernel": 3}, trained_on="Tabletop")
 
 
 def forget(net: nn.Module, seed: int) -> None:
