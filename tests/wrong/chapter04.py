@@ -1,0 +1,20 @@
+"""Typical wrong answers to the exercises of notebook 04, and a piece of the hint each must get."""
+
+WRONG = {
+    "channel_weights": [
+        ("def channel_weights(gradient):\n    return gradient.sum((1, 2, 3))", "that is the sum"),
+        ("def channel_weights(gradient):\n    return gradient.mean((2, 3))", "time is averaged"),
+    ],
+    "class_map": [
+        (
+            "def class_map(weights, activations):\n"
+            "    return torch.einsum('c,cthw->thw', weights, activations)",
+            "ReLU",
+        ),
+        (
+            "def class_map(weights, activations):\n"
+            "    return (weights[:, None, None, None] * activations).relu().sum(0)",
+            "first the sum",
+        ),
+    ],
+}
