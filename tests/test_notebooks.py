@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import statistics
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import gradcam_video
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-COLAB = "https://colab.research.google.com/github/gradcam-video/gradcam_video/blob/main/"
 MOST_BYTES = 2_000_000
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -87,9 +87,16 @@ def test_no_path_of_the_author(path: Path) -> None:
     assert re.findall(pattern, words) == []
 
 
-def test_badge_leads_to_this_notebook(path: Path) -> None:
-    first = read(path).cells[0].source
-    assert COLAB + path.relative_to(ROOT).as_posix() in first
+def test_no_badge_leads_nowhere(path: Path) -> None:
+    """While the project has no public address, a badge would be broken."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get(
+        "urls"
+    )
+    text = prose(path)
+    if urls is None:
+        assert "colab.research.google.com" not in text
+    else:
+        assert f"{urls['Repository']}/blob/main/{path.relative_to(ROOT).as_posix()}" in text
 
 
 def test_title_has_the_number(path: Path) -> None:
@@ -98,12 +105,12 @@ def test_title_has_the_number(path: Path) -> None:
 
 
 def test_anatomy(path: Path) -> None:
-    """Title with a picture, the box, a bet; takeaways, limits, exercises, references, next."""
+    """Title with a picture, the box, a bet; takeaways, limits, exercises, quiz, references, next."""
     text = prose(path)
     for part in ("You will", "You need", "**Time**", "bet"):
         assert part in text, part
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert headings[-5:] == ["Takeaways", "Limits", "Exercises", "References", "Next"]
+    assert headings[-6:] == ["Takeaways", "Limits", "Exercises", "Quiz", "References", "Next"]
     assert "<details>" in text  # the solutions
 
 
@@ -153,7 +160,7 @@ def test_after_every_widget_a_still_picture(path: Path) -> None:
     """A reader without a kernel, on GitHub for example, loses nothing."""
     cells = code_cells(path)
     for i, cell in enumerate(cells):
-        if cell.source.rstrip().splitlines()[-1].endswith(".player()"):
+        if cell.source.rstrip().splitlines()[-1].startswith(("e.player(", "a.player(")):
             kinds = [kind for o in cells[i + 1].outputs for kind in o.get("data", {})]
             assert "image/png" in kinds
 
