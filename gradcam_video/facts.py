@@ -64,7 +64,6 @@ def measured(name: str) -> dict[str, Any]:
 
 _POST = "R. Goyal, Visual explanation for video recognition, blog post, 2017"
 _V1 = "Goyal et al., The something something video database, ICCV 2017"
-
 _V2 = "annotation of Something-Something V2, training split, lengths at 12 frames a second"
 
 PUBLISHED = {

@@ -105,7 +105,7 @@ def test_title_has_the_number(path: Path) -> None:
 
 
 def test_anatomy(path: Path) -> None:
-    """Title with a picture, the box, a bet; takeaways, limits, exercises, quiz, references, next."""
+    """Title with a picture, the box, a bet, and the closing sections in their order."""
     text = prose(path)
     for part in ("You will", "You need", "**Time**", "bet"):
         assert part in text, part
