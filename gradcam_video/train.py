@@ -325,7 +325,8 @@ def fit(
             if valid_steps and done % valid_steps == 0 and done < total:
                 validate(done)
             if keep_steps and done % keep_steps == 0 and run.main:
-                save_model(judged(), run.out / f"step-{done:06}.safetensors", architecture)
+                path = run.out / f"step-{done:06}.safetensors"
+                save_model(judged(), path, architecture or {"name": model.name})
             if done == total or run.due(done, save_steps, save_seconds) or stop.is_set():
                 save(done)
             if stop.is_set():
