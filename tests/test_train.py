@@ -163,7 +163,7 @@ def test_the_mean_of_the_weights_is_saved(tmp_path: Path) -> None:
 def test_the_network_is_kept_as_it_was_on_its_way(tmp_path: Path) -> None:
     model = tiny()
     fit(model, moving(), tmp_path, replace(RUN, steps=4), keep_steps=2)
-    kept = [load_file(tmp_path / f"step-00000{step}.safetensors") for step in (2, 4)]
+    kept = [read_weights(tmp_path / f"step-00000{step}.safetensors") for step in (2, 4)]
     assert same(kept[1], weights(tmp_path))
     assert not same(kept[0], kept[1])
 
