@@ -1,6 +1,7 @@
 # make tutorial   the environment, and JupyterLab on the first notebook
 # make test       the environment, and everything that is checked
 # make figures    the post's fourteen figures and a page to look at them, without a browser
+# make site       the notebooks as pages that need no kernel, in site/
 # make bench      this package beside its peers, in one run
 # Needs Python 3.11 to 3.13 and make; PYTHON=python3.12 chooses one.
 
@@ -14,7 +15,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint con
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: tutorial test lint figures bench clean
+.PHONY: tutorial test lint figures site bench clean
 
 tutorial: $(VENV)/.tutorial
 	$(BIN)/jupyter lab $(LAB_OPTIONS) $(NOTEBOOK)
@@ -30,6 +31,9 @@ lint: $(VENV)/.test
 
 figures: $(VENV)/.tutorial
 	$(BIN)/gradcam-video figures --out figures
+
+site: $(VENV)/.tutorial
+	$(BIN)/python scripts/build_site.py
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.compare
@@ -48,4 +52,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
 	@touch $@ $(VENV)/.tutorial
 
 clean:
-	rm -rf $(VENV) figures build *.egg-info
+	rm -rf $(VENV) figures site build *.egg-info

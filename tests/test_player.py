@@ -247,3 +247,28 @@ def test_page_in_a_browser_draws_what_python_draws(browser, tmp_path: Path) -> N
     assert trouble == []
     assert asked == []
     page.close()
+
+
+def test_an_outline_lies_where_the_map_reaches_half_of_its_scale(browser, tmp_path: Path) -> None:
+    e = made(steps=5, frames=5)
+    path = tmp_path / "player.html"
+    path.write_text(player_html(e), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    lines = 0
+    for t in range(5):
+        page.get_by_role("slider", name="frame").fill(str(t))
+        page.wait_for_function(
+            "t => document.querySelector('canvas').dataset.painted.startsWith(`${t} `)", arg=t
+        )
+        pixels = page.evaluate(CANVAS.replace("gcv-picture", "gcv-outline"))
+        heat = e.upsampled_frame(t, e.row())
+        line = np.array(pixels, np.uint8).reshape(*heat.shape, 4)
+        white, dark = line[..., 0] == 255, (line[..., 0] == 0) & (line[..., 3] > 0)
+        assert (heat[white] >= 0.49).all()
+        assert (heat[dark] <= 0.51).all()
+        assert white.any() == (heat >= 0.51).any()
+        lines += white.any()
+    assert lines
+    assert page.locator(".gcv-again").count() == int(e.clip.repeated.sum())
+    page.close()

@@ -149,6 +149,24 @@ function paint(pixels, map, maps, colours, blend, opacity, meta) {
   }
 }
 
+/**
+ * The line where a map (0..255) reaches half of its scale: white inside, dark outside, so that it
+ * shows on any picture, and to whoever cannot tell the colours apart.
+ */
+function outline(pixels, map, height, width) {
+  const high = (y, x) => y >= 0 && y < height && x >= 0 && x < width && map[y * width + x] >= 128;
+  pixels.fill(0);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const inside = map[i] >= 128;
+      const neighbours = [high(y - 1, x), high(y + 1, x), high(y, x - 1), high(y, x + 1)];
+      if (neighbours.every((n) => n === inside)) continue;
+      const light = inside ? 255 : 0;
+      pixels.set([light, light, light, inside ? 255 : 150], 4 * i);
+    }
+  }
+}
+
 // --- the picture with its words -----------------------------------------------------------------
 
 /** An element with a class and a text; text is never read as HTML. */
@@ -180,10 +198,13 @@ function mount(root, meta, bytes, state, pick) {
   root.classList.add("gcv");
   if (meta.untrained) make("p", "gcv-alarm", meta.untrained, root);
   const title = make("p", "gcv-title", "", root);
-  const canvas = make("canvas", "gcv-picture", "", root);
-  canvas.width = frames.width;
-  canvas.height = frames.height;
-  canvas.style.maxWidth = `${meta.width}px`;
+  const stage = make("div", "gcv-stage", "", root);
+  stage.style.maxWidth = `${meta.width}px`;
+  const canvas = make("canvas", "gcv-picture", "", stage);
+  const line = make("canvas", "gcv-outline", "", stage);
+  canvas.width = line.width = frames.width;
+  canvas.height = line.height = frames.height;
+  line.setAttribute("aria-hidden", "true");
   canvas.setAttribute("role", "img");
   const moment = make("p", "gcv-moment", "", root);
   const strip = svg("svg", { class: "gcv-strip", viewBox: `0 0 ${count * 10} 52`,
@@ -206,7 +227,8 @@ function mount(root, meta, bytes, state, pick) {
   scratch.width = frames.width;
   scratch.height = frames.height;
   const reader = scratch.getContext("2d", { willReadFrequently: true });
-  const screen = canvas.getContext("2d");
+  const screen = canvas.getContext("2d"), above = line.getContext("2d");
+  const drawnLine = above.createImageData(frames.width, frames.height);
 
   function decode(frame) {
     if (!decoded.has(frame)) {
@@ -230,8 +252,12 @@ function mount(root, meta, bytes, state, pick) {
     reader.drawImage(bitmap, 0, 0);
     const image = reader.getImageData(0, 0, frames.width, frames.height);
     const colours = bytes.subarray(cmap.start, cmap.start + 768);
-    paint(image.data, maps.onPixels(choice, frame, scope), maps, colours, cmap.blend, opacity, meta);
+    const map = maps.onPixels(choice, frame, scope);
+    paint(image.data, map, maps, colours, cmap.blend, opacity, meta);
+    outline(drawnLine.data, map, frames.height, frames.width);
     screen.putImageData(image, 0, 0);
+    above.putImageData(drawnLine, 0, 0);
+    line.style.opacity = Math.min(1, 2 * opacity); // goes with the map
     canvas.dataset.painted = `${frame} ${choice} ${opacity} ${scope} ${cmap.name}`;
     if (count > 1) decode((frame + 1) % count); // ready before it is asked for
   }
@@ -249,7 +275,8 @@ function mount(root, meta, bytes, state, pick) {
       const height = full > 0 ? Math.max((46 * curve[t]) / full, 0.8) : 0.8;
       bar.setAttribute("y", 47 - height);
       bar.setAttribute("height", height);
-      bar.setAttribute("class", t === frame ? "gcv-now" : "gcv-bar");
+      const again = frames.repeated[t] ? " gcv-again" : "";
+      bar.setAttribute("class", (t === frame ? "gcv-now" : "gcv-bar") + again);
     });
     const share = full > 0 ? Math.round((100 * curve[frame]) / full) : 0;
     stripWords.textContent = `${meta.words.strip}: ${share} % of the strongest frame`;

@@ -124,7 +124,8 @@ def payload(
         "look": {"grey": GREY, "unseen": UNSEEN},
         "untrained": UNTRAINED if e.untrained else "",
         "words": {
-            "strip": "evidence in each frame; small marks: the network's own time steps",
+            "strip": "evidence in each frame (dashed: a repeated one); small marks: the network's "
+            "own time steps; outline on the picture: half of the scale",
             "about": _about(e, len(shown), len(rows)),
         },
         "start": {

@@ -1,0 +1,88 @@
+"""The notebooks as a static site, players alive in it, without a kernel.
+
+    python scripts/build_site.py [--out site]
+
+One page per notebook and an index of them; pictures lie in the pages, nothing is fetched but what
+the page's own mathematics needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbconvert import HTMLExporter
+
+ROOT = Path(__file__).parents[1]
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>What does a video network look at?</title>
+<style>
+body { font: 17px/1.5 system-ui, sans-serif; max-width: 44em; margin: 2em auto; padding: 0 1em; }
+li { margin: 0.8em 0; list-style: none; }
+a { font-weight: 650; }
+</style>
+</head>
+<body>
+<h1>What does a video network look at?</h1>
+<p>A detective story in notebooks: Grad-CAM on inflated 3D networks, per frame and per class.</p>
+<ul>
+{rows}
+</ul>
+</body>
+</html>
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "site")
+    parser.add_argument("paths", nargs="*", type=Path, help="default: all of notebooks/")
+    args = parser.parse_args()
+    build(args.paths or sorted((ROOT / "notebooks").glob("*.ipynb")), args.out)
+    print(args.out / "index.html")
+
+
+def build(paths: list[Path], out: Path) -> None:
+    """Write the whole site or nothing of it; an older one is replaced."""
+    exporter = HTMLExporter(embed_images=True)
+    rows = []
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for path in paths:
+            notebook = nbformat.read(path, as_version=4)
+            resources = {"metadata": {"path": str(path.parent), "name": path.stem}}
+            page, _ = exporter.from_notebook_node(notebook, resources)
+            (fresh / f"{path.stem}.html").write_text(page, encoding="utf-8")
+            rows.append(row(notebook, path.stem))
+        index = PAGE.replace("{rows}", "\n".join(rows))
+        (fresh / "index.html").write_text(index, encoding="utf-8")
+        fresh.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        fresh.replace(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def row(notebook: nbformat.NotebookNode, stem: str) -> str:
+    """One line of the index: the title, and what the reader will do."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    will = re.search(r"\*\*You will\*\* (.+)$", text, re.MULTILINE)
+    assert title and will, stem
+    words = html.escape(re.sub(r"[*`]", "", will[1]))
+    return f'<li><a href="{stem}.html">{html.escape(title[1])}</a><br>You will {words}</li>'
+
+
+if __name__ == "__main__":
+    main()

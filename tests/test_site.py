@@ -1,0 +1,25 @@
+"""The static site: every notebook a page, its pictures and players in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_pages_hold_their_pictures_and_players(tmp_path: Path) -> None:
+    names = ["00_start_here", "02_inflating_2d_to_3d"]
+    paths = [str(ROOT / "notebooks" / f"{name}.ipynb") for name in names]
+    command = [sys.executable, str(ROOT / "scripts" / "build_site.py"), "--out"]
+    for _ in range(2):  # the second replaces the first
+        subprocess.run([*command, str(tmp_path / "site"), *paths], check=True, timeout=300)
+    site = tmp_path / "site"
+    assert sorted(p.name for p in site.iterdir()) == [*(f"{n}.html" for n in names), "index.html"]
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="00_start_here.html">00 · Start here</a>' in index
+    page = (site / "00_start_here.html").read_text(encoding="utf-8")
+    assert "<iframe" in page and "gcv-picture" in page  # the player
+    assert 'src="../docs' not in page  # the picture of the result lies in the page
+    assert [p.name for p in tmp_path.iterdir()] == ["site"]
