@@ -9,16 +9,20 @@ the page's own mathematics needs.
 from __future__ import annotations
 
 import argparse
+import base64
 import html
+import mimetypes
 import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).parents[1]
+PICTURE = re.compile(r'src="(\.\./docs/images/[\w.]+)"')
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -53,15 +57,16 @@ def main() -> None:
 
 def build(paths: list[Path], out: Path) -> None:
     """Write the whole site or nothing of it; an older one is replaced."""
-    exporter = HTMLExporter(embed_images=True)
+    exporter = HTMLExporter()
     rows = []
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         for path in paths:
             notebook = nbformat.read(path, as_version=4)
-            resources = {"metadata": {"path": str(path.parent), "name": path.stem}}
-            page, _ = exporter.from_notebook_node(notebook, resources)
+            page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+            page = PICTURE.sub(partial(held, path.parent), page)
+            page = page.replace('.ipynb"', '.html"')  # links from notebook to notebook
             (fresh / f"{path.stem}.html").write_text(page, encoding="utf-8")
             rows.append(row(notebook, path.stem))
         index = PAGE.replace("{rows}", "\n".join(rows))
@@ -72,6 +77,13 @@ def build(paths: list[Path], out: Path) -> None:
         fresh.replace(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def held(folder: Path, found: re.Match[str]) -> str:
+    """A picture that lies beside the notebook, put into the page."""
+    path = folder / found[1]
+    kind = mimetypes.guess_type(path.name)[0]
+    return f'src="data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"'
 
 
 def row(notebook: nbformat.NotebookNode, stem: str) -> str:

@@ -160,7 +160,7 @@ class Player(ipywidgets.VBox):
         return {
             "text/plain": f"Player({self.label!r}, frame {self.frame})",
             "text/html": f'<iframe title="Grad-CAM player" srcdoc="{page}" '
-            f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 440:.0f}px;'
+            f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 500:.0f}px;'
             f'border:0"></iframe>',
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
