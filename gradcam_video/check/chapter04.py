@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from .exercise import Hint, exercise
 
-__all__ = ["channel_weights", "class_map"]
+__all__ = ["channel_weights", "class_map", "unit_scale"]
 
 
 @exercise
@@ -44,3 +45,29 @@ def class_map(answer: Callable[..., Any]) -> None:
         raise Hint("first the sum over all channels, then ReLU; not each channel by itself")
     if not torch.allclose(given, torch.tensor([[[1.0, 0.0]]])):
         raise Hint(f"2·(1, 0) − 1·(1, 3), cut at zero, is (1, 0), not {given.flatten().tolist()}")
+
+
+@exercise
+def unit_scale(answer: Callable[..., Any]) -> None:
+    """A signed map (T, h, w), cut at zero and divided by its maximum; an empty one stays zero."""
+    cells = np.array([[[-1.0, 1.0]], [[2.0, 4.0]]])
+    given = np.asarray(answer(cells.copy()))
+    if given.shape != cells.shape:
+        raise Hint(f"the shape stays: {cells.shape}, not {given.shape}")
+    if np.allclose(given, (cells + 1) / 5):
+        raise Hint("that stretches from the minimum: cut at zero first, and subtract nothing")
+    if np.allclose(given, cells / 4):
+        raise Hint("what speaks against the class is still there, below zero")
+    if np.allclose(given, [[[0, 1]], [[0.5, 1]]]):
+        raise Hint("each frame is scaled by itself: that hides when")
+    if not np.allclose(given, [[[0, 0.25]], [[0.5, 1]]]):
+        raise Hint(f"(-1, 1), (2, 4) becomes (0, 0.25), (0.5, 1), not {given.flatten().tolist()}")
+    positive = np.asarray(answer(cells + 2))
+    if not np.allclose(positive, (cells + 2) / 6):
+        raise Hint("a map that is positive everywhere loses its floor: subtract nothing")
+    with np.errstate(all="ignore"):
+        empty = np.asarray(answer(-(cells[:1] ** 2)))
+    if not np.isfinite(empty).all():
+        raise Hint("an empty map is divided by zero: it must stay all zeros")
+    if empty.any():
+        raise Hint("an empty map must stay all zeros, and not glow")

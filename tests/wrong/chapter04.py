@@ -17,4 +17,16 @@ WRONG = {
             "first the sum",
         ),
     ],
+    "unit_scale": [
+        (
+            "def unit_scale(cells):\n"
+            "    return (cells - cells.min()) / (cells.max() - cells.min())",
+            "stretches from the minimum",
+        ),
+        (
+            "def unit_scale(cells):\n"
+            "    positive = np.maximum(cells, 0)\n    return positive / positive.max()",
+            "divided by zero",
+        ),
+    ],
 }
