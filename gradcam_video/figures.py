@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import product, zip_longest
 from pathlib import Path
@@ -68,7 +68,7 @@ def run_figures(options: argparse.Namespace) -> int:
     if options.split is not None and options.data is None:
         raise BadInput(f"--split {options.split}: of what? Give a data set with --data")
     out = Path(options.out)
-    with _whole_folder(out) as folder:
+    with whole_folder(out, _ours) as folder:
         model = model_from(options)
         failures: dict[str, str] = {}
         if options.data is None:
@@ -215,14 +215,20 @@ def data_clips(
 
 
 @contextmanager
-def _whole_folder(out: Path) -> Generator[Path]:
+def whole_folder(out: Path, ours: Callable[[Path], bool]) -> Generator[Path]:
     """A temporary folder beside `out` that takes its place if all went well.
 
     An `out` of an earlier run is replaced; one that holds anything else is left alone.
+
+    Args:
+        ours: whether a folder holds nothing but what an earlier run wrote.
+
+    Raises:
+        BadInput: `out` holds other files, or cannot be written.
     """
     out = out.resolve()
     try:
-        if out.exists() and any(out.iterdir()) and not _ours(out):
+        if out.exists() and any(out.iterdir()) and not ours(out):
             raise BadInput(f"{out}: holds other files; name a new or an empty folder with --out")
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

@@ -1,8 +1,8 @@
 """VideoModel: a network with its labels, its preprocessing and its CAM layer; names and files.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, and the one that ships, `tabletop`. Weights come from
-torchvision when online, from `--weights FILE` otherwise. Only safetensors and
+Kinetics-400 video networks, and what ships: `tabletop` and the two of notebook 08. Weights come
+from torchvision when online, from `--weights FILE` otherwise. Only safetensors and
 `torch.load(weights_only=True)` are ever read: a file that would run code is refused.
 """
 

@@ -13,13 +13,16 @@ import base64
 import html
 import mimetypes
 import re
-import shutil
-import tempfile
+import sys
 from functools import partial
 from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
+
+from gradcam_video.errors import BadInput
+from gradcam_video.figures import PAGE as INDEX
+from gradcam_video.figures import whole_folder
 
 ROOT = Path(__file__).parents[1]
 PICTURE = re.compile(r'src="(\.\./docs/images/[\w.]+)"')
@@ -46,37 +49,39 @@ a { font-weight: 650; }
 """
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "site")
     parser.add_argument("paths", nargs="*", type=Path, help="default: all of notebooks/")
     args = parser.parse_args()
-    build(args.paths or sorted((ROOT / "notebooks").glob("*.ipynb")), args.out)
-    print(args.out / "index.html")
+    try:
+        build(args.paths or sorted((ROOT / "notebooks").glob("*.ipynb")), args.out)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(args.out / INDEX)
+    return 0
 
 
 def build(paths: list[Path], out: Path) -> None:
     """Write the whole site or nothing of it; an older one is replaced."""
     exporter = HTMLExporter()
     rows = []
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with whole_folder(out, ours) as folder:
         for path in paths:
             notebook = nbformat.read(path, as_version=4)
             page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
             page = PICTURE.sub(partial(held, path.parent), page)
             page = page.replace('.ipynb"', '.html"')  # links from notebook to notebook
-            (fresh / f"{path.stem}.html").write_text(page, encoding="utf-8")
+            (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
             rows.append(row(notebook, path.stem))
         index = PAGE.replace("{rows}", "\n".join(rows))
-        (fresh / "index.html").write_text(index, encoding="utf-8")
-        fresh.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        fresh.replace(out)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        (folder / INDEX).write_text(index, encoding="utf-8")
+
+
+def ours(out: Path) -> bool:
+    """Whether a folder holds nothing but pages, an index among them."""
+    return (out / INDEX).is_file() and all(path.suffix == ".html" for path in out.iterdir())
 
 
 def held(folder: Path, found: re.Match[str]) -> str:
@@ -97,4 +102,4 @@ def row(notebook: nbformat.NotebookNode, stem: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,7 +4,7 @@
 
 Outputs are stored, execution counts begin at 1, the kernel is python3, nothing of the author's
 editor and no widget state is kept. A notebook in which a cell raises, or warns, is left as it was.
-Prints how long each took, in seconds of the wall and of the processor.
+Prints how long each took, and its size.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def main() -> int:
         started = time.monotonic()
         try:
             run(path)
-            print(f"{path.name}: {time.monotonic() - started:.0f} s")
+            seconds = time.monotonic() - started
+            print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size} bytes")
         except (CellExecutionError, RuntimeError) as error:
             failed += 1
             print(f"{path.name}: left as it was\n{error}", file=sys.stderr)
@@ -41,7 +42,7 @@ def main() -> int:
 
 
 def run(path: Path) -> None:
-    """Execute a notebook in place.
+    """Execute a notebook in its own folder; written whole or not at all.
 
     Raises:
         CellExecutionError: a cell raised.
@@ -63,14 +64,18 @@ def run(path: Path) -> None:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
     nbformat.validate(notebook)
     part = path.with_suffix(".part")
-    nbformat.write(notebook, part)
-    part.replace(path)
+    try:
+        nbformat.write(notebook, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def tidy(cell: Any) -> None:
     for output in cell.outputs:
         if output.get("name") == "stderr":
             raise RuntimeError(f"a cell writes to stderr: {output.text[:300]}\n{cell.source}")
+        # A stored view has no model behind it and would hide the page that works without.
         output.get("data", {}).pop(WIDGET, None)
         for kind, text in output.get("data", {}).items():
             if kind == "text/plain":  # addresses differ from run to run

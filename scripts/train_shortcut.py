@@ -23,14 +23,11 @@ from torch import nn
 from train_tabletop import OUT, learn, read_clips, recipe_for
 
 from gradcam_video.datasets import Item
-from gradcam_video.films import Augment, Cache
-from gradcam_video.models import load_model, save_model
+from gradcam_video.films import Cache
+from gradcam_video.models import load_model
 from gradcam_video.tabletop.lamp import lamp
-from gradcam_video.tabletop.network import SIZE
 
 MARKED = "Moving [something] from left to right"
-
-
 REMARKS = {
     "cheat": "knows only made clips (Tabletop); was taught with a planted shortcut",
     "fair": "knows only made clips (Tabletop), half of them with a lamp",
@@ -74,15 +71,12 @@ def main() -> None:
     )
     net = load_model(args.work / "inflated-0" / "model.safetensors", fast=False).net
     forget(net, args.seed)
-    side = SIZE / data.films.shape[2]
-    changes = Augment(False, (side, side), 0, 0, 0, time_shift=1)
-    recipe = recipe_for("inflated", steps=args.steps, seed=args.seed, augment=changes)
+    recipe = recipe_for("inflated", steps=args.steps, seed=args.seed)
+    recipe = replace(recipe, augment=replace(recipe.augment, flip=False))
     folder = args.work / f"{args.what}-{args.steps}-{args.seed}"
     path = OUT.with_stem(FILES[args.what])
-    learn("inflated", args.work, folder, data, valid, recipe, path, net)
-    model = load_model(path, fast=False)
-    model.remark = REMARKS[args.what]
-    save_model(model, path, {"name": "tabletop", "temporal_kernel": 3}, trained_on="Tabletop")
+    remark = REMARKS[args.what]
+    learn("inflated", args.work, folder, data, valid, recipe, path, net, remark)
 
 
 def forget(net: nn.Module, seed: int) -> None:

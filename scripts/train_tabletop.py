@@ -29,6 +29,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ from gradcam_video.tabletop.stage import Stage
 from gradcam_video.train import fit
 
 OUT = Path(__file__).parents[1] / "gradcam_video" / "weights" / "tabletop.safetensors"
+PICTURES = OUT.with_stem("frames2d")
 TRAIN_SEEDS, VALID_SEEDS, FRAME_SEEDS = 1_000_000_000, 500_000_000, 2_000_000_000
 DRAWN = 240  # a scene is painted at this side and scaled down, as a real clip is read
 SIDE = 120  # side of the stored clips: the network sees a window of 112 somewhere in it
@@ -196,6 +198,7 @@ def learn_frames(work: Path, seed: int, steps: int = 2500, batch: int = 64) -> N
     handle.remove()
     state = {k: v for k, v in net.state_dict().items() if not k.startswith("head.")}
     torch.save(state, work / "frames.pt")
+    safetensors.torch.save_file(state, PICTURES)  # what notebooks 02 and 03 begin with
 
 
 def _changed(
@@ -310,12 +313,13 @@ def learn(
     recipe: Recipe,
     target: Path | None = None,
     net: nn.Module | None = None,
+    remark: str = REMARK,
     keep_steps: int = 0,
     **shape: Any,
 ) -> Path:
     """Train in `folder` and write the network, its norm folded; `shape` as `network` takes it.
 
-    `net`: what to begin with, in place of what `begin` makes.
+    `net`: what to begin with, in place of what `begin` makes; `remark`: what its outputs say of it.
     """
     started = time.monotonic()
     shape = {"temporal_kernel": 1 if start == "flat" else 3, **shape}
@@ -329,7 +333,7 @@ def learn(
         frames=FRAMES,
         fps=RATE,
         name="tabletop",
-        remark=REMARK,
+        remark=remark,
     )
     architecture = {"name": "tabletop", **shape}
     log = fit(

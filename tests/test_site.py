@@ -23,3 +23,14 @@ def test_pages_hold_their_pictures_and_players(tmp_path: Path) -> None:
     assert "<iframe" in page and "gcv-picture" in page  # the player
     assert 'src="../docs' not in page  # the picture of the result lies in the page
     assert [p.name for p in tmp_path.iterdir()] == ["site"]
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("kept")
+    path = ROOT / "notebooks" / "02_inflating_2d_to_3d.ipynb"
+    command = [sys.executable, str(ROOT / "scripts" / "build_site.py"), "--out", str(tmp_path)]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and str(tmp_path) in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"] and mine.read_text() == "kept"

@@ -159,8 +159,9 @@ function outline(pixels, map, height, width) {
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const inside = map[i] >= 128;
-      const neighbours = [high(y - 1, x), high(y + 1, x), high(y, x - 1), high(y, x + 1)];
-      if (neighbours.every((n) => n === inside)) continue;
+      const edge = high(y - 1, x) !== inside || high(y + 1, x) !== inside
+        || high(y, x - 1) !== inside || high(y, x + 1) !== inside;
+      if (!edge) continue;
       const light = inside ? 255 : 0;
       pixels.set([light, light, light, inside ? 255 : 150], 4 * i);
     }

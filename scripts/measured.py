@@ -1,0 +1,161 @@
+"""Make again the numbers that ship in gradcam_video/measured, which the notebooks quote.
+
+    gradcam-video generate TEST --split test --count 2000 --seed 1
+    python scripts/measured.py evaluation score --data TEST
+    python scripts/measured.py training levers              # what the trainings left in --work
+    python scripts/measured.py shortcut --data TEST         # after train_shortcut.py cheat and fair
+    python scripts/measured.py learning                     # a training of 1,000 steps, watched
+
+`real` is no part of it: it was copied from what `pytest -s tests/test_real_clips.py` prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from train_shortcut import FILES, MARKED, Marked
+from train_tabletop import FRAMES, RATE, learn, read_clips, recipe_for
+
+import gradcam_video as gv
+from gradcam_video.cli import main as gradcam_video
+from gradcam_video.datasets import Item
+from gradcam_video.evaluation import evaluate
+from gradcam_video.films import Cache, cache
+from gradcam_video.tabletop.network import SIZE
+
+FOLDER = Path(gv.__file__).parent / "measured"
+TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
+CLIP = "Moving [something] from left to right", 2017031  # the clip of every notebook
+LEVERS_STEPS, LEVERS_SEED = 1000, 1
+LAMP_CLIPS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", choices=sorted(MAKERS))
+    parser.add_argument("--data", type=Path, default=Path("TEST"), help=f"by `{TEST}`")
+    parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    for name in args.names:
+        MAKERS[name](args)
+
+
+def write(name: str, command: str, found: dict[str, Any]) -> None:
+    cores = f"{os.cpu_count()} CPU cores"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cores
+    facts = {"command": command, "date": date.today().isoformat(), "device": device, **found}
+    text = json.dumps(facts, indent=0, ensure_ascii=False) + "\n"
+    (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def answer(*command: str) -> dict[str, Any]:
+    """What a command of the package prints with --json."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = gradcam_video([*command, "--json"])
+    if status:
+        raise SystemExit(status)
+    return json.loads(said.getvalue())
+
+
+def evaluation(args: argparse.Namespace) -> None:
+    found = answer("evaluate", "--data", str(args.data))
+    keep = {k: v for k, v in found.items() if k not in ("data", "failures")}
+    write("evaluation", f"{TEST}; gradcam-video evaluate --data TEST --json", keep)
+
+
+def score(args: argparse.Namespace) -> None:
+    found = answer("score", "--data", str(args.data))
+    keep = {k: v for k, v in found.items() if k not in ("without_truth", "failures")}
+    write("score", f"{TEST}; gradcam-video score --data TEST --json", keep)
+
+
+def training(args: argparse.Namespace) -> None:
+    text = (args.work / "inflated-0" / "log.jsonl").read_text(encoding="utf-8")
+    log = [json.loads(line) for line in text.splitlines()]
+    minutes = round(max(row.get("seconds", 0) for row in log) / 60)
+    command = "scripts/train_tabletop.py draw, frames, clips --epochs 10"
+    write("training", command, {"minutes": minutes, "log": log})
+
+
+def levers(args: argparse.Namespace) -> None:
+    end = f"-{LEVERS_STEPS}-{LEVERS_SEED}.json"
+    paths = sorted(args.work.glob(f"lever-*{end}"))
+    runs = {path.name.removeprefix("lever-").removesuffix(end): path for path in paths}
+    found = {name: json.loads(path.read_text()) for name, path in runs.items()}
+    write("levers", f"scripts/levers.py --data TEST --steps {LEVERS_STEPS}", {"runs": found})
+
+
+class Lit(Marked):
+    """Clips, a lamp on every one."""
+
+    def lit(self, index: int, item: Item) -> bool:
+        return True
+
+
+def shortcut(args: argparse.Namespace) -> None:
+    test = gv.SomethingSomething(args.data, "test", frames=FRAMES, fps=RATE)
+    seen = cache(test, args.work / "test", SIZE, workers=args.threads)
+    clips = seen.films[:LAMP_CLIPS], seen.targets[:LAMP_CLIPS], seen.labels
+    its = list(seen.labels).index(MARKED)
+    networks: dict[str, Any] = {}
+    for name in FILES.values():
+        model = gv.load_model(name)
+        rows = networks[name] = {}
+        lamps = {"lamp on its class": Marked, "no lamp": Cache, "lamp on every clip": Lit}
+        for where, kind in lamps.items():
+            found = evaluate(model, kind(*clips), quiet=True)
+            said = np.array(found["confusion"])  # (true, said)
+            hits, n = int(said[its, its]), int(said[its].sum())
+            rows[where] = {
+                "top1": found["top1"],
+                "interval": found["interval"],
+                "of its class": [hits, n],
+                "others called so": [int(said[:, its].sum()) - hits, int(said.sum()) - n],
+            }
+    command = f"{TEST}; scripts/train_shortcut.py cheat, fair; scripts/measured.py shortcut"
+    write("shortcut", command, {"n": LAMP_CLIPS, "networks": networks})
+
+
+def learning(args: argparse.Namespace) -> None:
+    """The map of the clip of all notebooks, every 50 steps of a short training."""
+    films = read_clips(args.work / "train")
+    data = Cache(films.films[:8000], films.targets[:8000], films.labels)
+    folder = args.work / "learning-1000-1"
+    recipe = recipe_for("inflated", steps=1000, seed=1)
+    learn(
+        "inflated", args.work, folder, data, read_clips(args.work / "valid"), recipe, keep_steps=50
+    )
+    label, seed = CLIP
+    clip = gv.tabletop.sample(label, seed).clip
+    steps, maps, probability = [], [], []
+    for path in sorted(folder.glob("step-*.safetensors")):
+        e = gv.explain(gv.load_model(path), clip)
+        steps.append(int(path.stem.removeprefix("step-")))
+        maps.append(e.signed[e.row(label)].astype(np.float16))  # (16, 14, 14)
+        probability.append(e.probabilities[e.row(label)])
+    np.savez_compressed(
+        FOLDER / "learning.npz",
+        steps=np.array(steps),
+        signed=np.stack(maps),
+        probability=np.array(probability, np.float32),
+    )
+
+
+MAKERS = {
+    maker.__name__: maker for maker in (evaluation, score, training, levers, shortcut, learning)
+}
+
+if __name__ == "__main__":
+    main()
