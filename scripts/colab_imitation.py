@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from stamp import stamp
@@ -54,7 +52,7 @@ CHECKED = "# NBVAL_CHECK_OUTPUT"
 PROBE = """
 import json
 from importlib.metadata import distributions
-found = {d.metadata["Name"].lower(): d for d in distributions()}
+found = {d.metadata["Name"].lower().replace("_", "-"): d for d in distributions()}
 ours = found.get("gradcam-video")
 print(json.dumps({
     "versions": {name: d.version for name, d in found.items()},
@@ -113,17 +111,17 @@ class Machine:
         if self.folder.exists():
             shutil.rmtree(self.folder)
         for version in PYTHONS:
-            words = ["venv", "--quiet", "--no-python-downloads", "--python", version]
-            if self._uv(*words, str(self.folder / "venv"), "--seed").returncode == 0:
+            # pyenv's shims hide from uv what lies beside its current version.
+            hidden = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+            chosen = str(hidden[-1]) if hidden else version
+            words = ["venv", "--seed", "--no-python-downloads", "--python", chosen]
+            if self._uv(*words, str(self.folder / "venv")).returncode == 0:
                 break
         else:
             sys.exit(f"none of Python {', '.join(PYTHONS)} is on this machine: install one")
-        here = ["--python", str(self.python)]
-        asked = settled(
-            PINS,
-            lambda asked: not self._uv("pip", "install", *here, "--dry-run", *asked).returncode,
-        )
-        done = self._uv("pip", "install", *here, *asked)
+        install = ["pip", "install", "--python", str(self.python)]
+        asked = settled(PINS, lambda asked: not self._uv(*install, "--dry-run", *asked).returncode)
+        done = self._uv(*install, *asked)
         if done.returncode:
             sys.exit(f"Colab's packages could not be installed:\n{done.stderr}")
         (site,) = (self.folder / "venv").glob("lib/python*/site-packages")
@@ -133,7 +131,7 @@ class Machine:
         startup.mkdir(parents=True)
         (startup / "colab.py").write_text("import google.colab\n")
         self._write_kernel()
-        self.frozen.write_text(self._uv("pip", "freeze", *here).stdout)
+        self.frozen.write_text(self._uv("pip", "freeze", "--python", str(self.python)).stdout)
 
     def _uv(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([self.uv, *words], capture_output=True, text=True)
@@ -148,6 +146,7 @@ class Machine:
             "PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": "",
             "PYTHONNOUSERSITE": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # no words of the debugger on every start
         }
         kernel = {"argv": words, "display_name": KERNEL, "language": "python", "env": env}
         (spec / "kernel.json").write_text(json.dumps(kernel))
@@ -191,14 +190,10 @@ class Machine:
         nbformat.write(notebook, folder / path.name)
         before = self.probe()
         assert before["origin"] is None, "gradcam_video is installed already"
-        manager = AsyncKernelManager(
-            kernel_name=KERNEL,
-            kernel_spec_manager=KernelSpecManager(
-                kernel_dirs=[str(self.folder / "kernels")], ensure_native_kernel=False
-            ),
+        os.environ["JUPYTER_PATH"] = str(self.folder)  # where the kernel is looked for
+        client = NotebookClient(
+            notebook, kernel_name=KERNEL, timeout=600, resources={"metadata": {"path": folder}}
         )
-        resources = {"metadata": {"path": folder}}
-        client = NotebookClient(notebook, km=manager, timeout=600, resources=resources)
         trouble = ""
         try:
             client.execute()
@@ -232,9 +227,7 @@ def changed(before: dict[str, Any], after: dict[str, Any], tag: str) -> str:
     if tag not in (info.get("requested_revision"), info.get("commit_id")):
         return f"gradcam_video is not from {tag}: {origin}"
     old, new = before["versions"], after["versions"]
-    moved = [
-        f"{name} {old[name]} -> {new.get(name)}" for name in PINS if old[name] != new.get(name)
-    ]
+    moved = [f"{n} {old[n]} -> {new.get(n)}" for n in PINS if old[n] != new.get(n)]
     return f"versions changed: {', '.join(moved)}" if moved else ""
 
 
