@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import os
@@ -10,17 +11,22 @@ import shutil
 import subprocess
 import sys
 import types
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 import stamp
+from colab_imitation import PINS, changed, compared, settled
+from PIL import Image
+from test_player import CANVAS
 from test_show import made
 
 from gradcam_video.errors import BadInput
-from gradcam_video.show import player
-from gradcam_video.show.player import FramedPlayer
+from gradcam_video.show import overlay, player
+from gradcam_video.show.player import FramedPlayer, payload
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -65,7 +71,8 @@ def test_notebooks_are_in_step_with_the_address() -> None:
 def test_without_a_remote_nothing_is_broken(copy: Path) -> None:
     for path in NOTEBOOKS:
         text = "\n".join(sources(copy, path.name))
-        assert "github" not in text.lower() and "colab" not in text.lower()
+        assert not re.search(r"(github|githubusercontent|colab\.research\.google)\.com/", text)
+        assert "%pip" not in text
         assert "](../docs/" in text
 
 
@@ -211,8 +218,6 @@ def on_colab(monkeypatch) -> None:
 
 
 def start_of(shown: FramedPlayer) -> dict[str, Any]:
-    import html
-
     page = re.search(r'srcdoc="([^"]*)"', shown._repr_html_())
     assert page
     meta = re.search(r'id="meta">(.*?)</script>', html.unescape(page[1]), re.DOTALL)
@@ -246,3 +251,66 @@ def test_player_on_colab_begins_with_what_was_set(on_colab: None) -> None:
         setattr(broken, name, "nonsense")
         with pytest.raises(BadInput, match="nonsense"):
             broken._repr_html_()
+
+
+def test_player_works_in_the_sandbox_of_an_output_frame(on_colab: None, browser: Any) -> None:
+    """Colab shows each output in a frame that may run scripts and has no origin."""
+    e = made(frames=5)
+    shown = player(e, scope="frame")
+    meta, data = payload(e, width=480)
+    starts = meta["parts"]["jpegs"]
+    page = browser.new_page()
+    trouble: list[str] = []
+    page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    output = html.escape(shown._repr_html_(), quote=True)
+    page.set_content(f'<iframe sandbox="allow-scripts" srcdoc="{output}"></iframe>')
+    inside = page.frame_locator("iframe").frame_locator("iframe")
+    slider = inside.get_by_role("slider", name="frame")
+    for t in (0, 1, 2):
+        inside.locator(f"canvas.gcv-picture[data-painted^='{t} ']").wait_for()
+        frame = next(f for f in page.frames if f.parent_frame and f.parent_frame.parent_frame)
+        assert frame.evaluate("origin") == "null"
+        height, width = meta["frames"]["height"], meta["frames"]["width"]
+        drawn = np.array(frame.evaluate(CANVAS)).reshape(height, width, 4)[..., :3]
+        jpeg = np.asarray(Image.open(BytesIO(data[starts[t] : starts[t + 1]])))
+        heat = e.upsampled_frame(t, e.row(), "frame")
+        off = np.abs(drawn - overlay(jpeg, heat, seen=e.grid.view.seen()).astype(int))
+        assert off.max() <= 8 and off.mean() < 0.7
+        slider.press("ArrowRight")
+    assert trouble == []
+    page.close()
+
+
+# --- the imitation ------------------------------------------------------------------------------
+
+
+def test_a_pin_that_cannot_be_had_falls_back_to_the_nearest() -> None:
+    pins = {"torch": "2.11.0", "numpy": "2.1.3", "moviepy": "1.0.3"}
+    gone = {"torch==2.11.0", "moviepy==1.0.3", "moviepy<=1.0.3"}
+    asked = settled(pins, lambda asked: not gone & set(asked))
+    assert asked == ["torch<=2.11.0", "numpy==2.1.3", "moviepy"]
+    assert settled(pins, lambda _: True) == [f"{name}=={pins[name]}" for name in pins]
+
+
+def test_what_the_installing_must_not_do_is_named() -> None:
+    before = {"versions": dict(PINS), "origin": None}
+    origin = {"url": "file:///x", "vcs_info": {"requested_revision": "v1", "commit_id": "abc"}}
+    after = {"versions": {**PINS, "gradcam-video": "1"}, "origin": origin}
+    assert changed(before, after, "v1") == changed(before, after, "abc") == ""
+    assert "not from v2" in changed(before, after, "v2")
+    assert "not from v1" in changed(before, {**after, "origin": None}, "v1")
+    moved = {**after, "versions": {**after["versions"], "numpy": "2.4.0"}}
+    assert changed(before, moved, "v1") == f"versions changed: numpy {PINS['numpy']} -> 2.4.0"
+
+
+def test_checked_outputs_are_counted() -> None:
+    def notebook(*texts: str) -> Any:
+        v4 = nbformat.v4
+        outputs = [[v4.new_output("stream", text=text)] for text in texts]
+        sources = ["# NBVAL_CHECK_OUTPUT\nprint(1)", "# NBVAL_CHECK_OUTPUT\nprint(2)", "print(3)"]
+        pairs = zip(sources, outputs, strict=True)
+        return v4.new_notebook(cells=[v4.new_code_cell(s, outputs=o) for s, o in pairs])
+
+    stored, ran = notebook("1", "2", "3"), notebook("1", "5", "6")
+    assert compared(stored, ran) == "1 of 2 checked outputs as stored"
