@@ -93,9 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["top1"],
         metavar="CLASS",
-        help="whose maps are drawn: top1 (default), top2, true, or names; all are computed",
+        help="whose maps are drawn: top1 (default), top2, true, or names",
     )
-    explaining.add_argument("--method", default="gradcam", help="default: gradcam")
+    explaining.add_argument(
+        "--method", default="gradcam", help=f"default: gradcam; or {', '.join(list(METHODS)[1:])}"
+    )
     explaining.add_argument(
         "--fps",
         metavar="4|native",
@@ -174,9 +176,7 @@ def _explain(options: argparse.Namespace) -> int:
             except BadInput as error:
                 failed += 1
                 _complain(str(error))
-        done = explain(
-            model, [c for _, c in ready], method=options.method, autocast=options.autocast
-        )
+        done = _explained(options, model, [c for _, c in ready], true)
         for (folder, clip), e in zip(ready, done, strict=True):
             try:
                 _save(options, e.with_label(true), folder)
@@ -188,6 +188,22 @@ def _explain(options: argparse.Namespace) -> int:
     if failed < len(jobs) + len(problems):
         _say_model(model)
     return BAD if failed else OK
+
+
+def _explained(
+    options: argparse.Namespace, model: VideoModel, clips: list[Clip], true: str | None
+) -> list[Explanation]:
+    """The clips explained for all classes; where each costs anew, for those that are drawn."""
+    if METHODS[options.method].every_class:
+        return explain(model, clips, method=options.method, autocast=options.autocast)
+    done = []
+    for clip in clips:
+        first = explain(model, clip, method="centre")  # one forward says which classes are first
+        classes = _drawn(options, first.with_label(true))
+        done.append(
+            explain(model, clip, method=options.method, classes=classes, autocast=options.autocast)
+        )
+    return done
 
 
 def _read(options: argparse.Namespace, model: VideoModel, path: Path) -> Clip:
@@ -211,9 +227,18 @@ def _fps(options: argparse.Namespace, model: VideoModel) -> float | None:
 def _explain_whole(
     options: argparse.Namespace, model: VideoModel, path: Path, folder: Path, true: str | None
 ) -> None:
+    classes = None
+    if not METHODS[options.method].every_class:
+        if {"top1", "top2"} & set(options.classes):
+            raise BadInput(
+                f"{options.method} pays for each class anew, and the top class may be another in "
+                "each window: name the classes with --classes"
+            )
+        classes = [true if name == "true" else name for name in options.classes]
     e, windows = explain_windows(
         model,
         path,
+        classes=classes,
         frames=model.frames,
         fps=_fps(options, model),
         source_fps=options.source_fps,
@@ -232,14 +257,20 @@ def _explain_whole(
 
 
 def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
-    shown = {"top1": [e.top(1)[0][0]], "top2": [k for k, _ in e.top(2)], "true": [e.true_label]}
-    classes = [k for name in options.classes for k in shown.get(name, [name])]
-    e.save(
-        folder, label=list(dict.fromkeys(classes)), scope=options.scope, cmap=options.cmap, **extra
-    )
+    e.save(folder, label=_drawn(options, e), scope=options.scope, cmap=options.cmap, **extra)
     best = ", ".join(f"{label} {probability:.2f}" for label, probability in e.top(2))
     mark = "UNTRAINED: " if e.untrained else ""
     print(f"{e.clip.source}: {mark}{best} -> {folder}", flush=True)
+
+
+def _drawn(options: argparse.Namespace, e: Explanation) -> list[str]:
+    """The classes whose maps are drawn, each once."""
+    shown = {
+        "top1": [e.top(1)[0][0]],
+        "top2": [k for k, _ in e.top(2)],
+        "true": [str(e.true_label)],
+    }
+    return list(dict.fromkeys(k for name in options.classes for k in shown.get(name, [name])))
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ layer. Behind it there are two cases, which agree wherever both apply:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -105,19 +106,24 @@ def _by_weights(weight: Tensor, activations: Tensor) -> Tensor:
 def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step: bool) -> Tensor:
     """Grad-CAM through any head: (N, K), (N, C, T', h, w) -> (N, k, T', h, w)."""
     over = (-2, -1) if per_step else (-3, -2, -1)
-    several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
     signed = []
-    for some in classes.split(several):
-        # Row j asks every clip of the batch for its class some[j]: clips do not mix in a forward.
-        ask = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
-        ask[torch.arange(len(some)), :, some] = 1  # (j, N, K)
-        gradients = _vjp(logits, activations, ask)  # (j, N, C, T', h, w)
+    for gradients in _head_gradients(logits, activations, classes):  # (j, N, C, T', h, w)
         alpha = gradients.mean(dim=over, keepdim=True)
         # Summed over the channels: (j, N, C, …) * (N, C, T', h, w) -> (N, j, T', h, w)
         weights = alpha.squeeze((-2, -1)) if per_step else alpha.squeeze((-3, -2, -1))
         rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"
         signed.append(torch.einsum(rule, weights, activations.detach()))
     return _at_least_float32(torch.cat(signed, dim=1))
+
+
+def _head_gradients(logits: Tensor, activations: Tensor, classes: Tensor) -> Iterator[Tensor]:
+    """d y[k] / d A of every class, some at a time: (j, N, C, T', h, w) each."""
+    several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
+    for some in classes.split(several):
+        # Row j asks every clip of the batch for its class some[j]: clips do not mix in a forward.
+        ask = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
+        ask[torch.arange(len(some)), :, some] = 1  # (j, N, K)
+        yield _vjp(logits, activations, ask)
 
 
 def _vjp(logits: Tensor, activations: Tensor, ask: Tensor) -> Tensor:

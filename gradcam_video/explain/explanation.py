@@ -27,13 +27,13 @@ class Explanation:
         logits: float32 (K,), before softmax.
         classes: int64 (k,), indices into `labels`, one per row of `maps`. All K unless a method is
             costly and fewer were asked for.
-        signed: float32 (k, T', h, w), the maps before ReLU, not normalised. For a network that ends
-            in global average pooling and a linear layer they sum to logit - bias.
+        signed: float32 (k, T', h, w), the maps before ReLU, not normalised. Those of Grad-CAM for a
+            network that ends in global average pooling and a linear layer sum to logit - bias.
         grid: where the cells lie on the frames.
         model, method: names, for titles and files.
         untrained: the network has random weights; every picture says so.
         true_label: the clip's own label where it is known.
-        remark: one line about the network that every output carries.
+        remark: one line about the network or the method that every output carries.
     """
 
     clip: Clip

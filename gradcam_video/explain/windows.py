@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..clip import Clip, read_windows
+from ..errors import BadInput
 from ..grid import Axis
 from ..models import VideoModel
 from .api import explain
@@ -106,8 +107,16 @@ def join(explanations: Sequence[Explanation], clip: Clip) -> Explanation:
 
     Returns:
         An Explanation whose maps hold one cell per frame of `clip`.
+
+    Raises:
+        BadInput: the windows were explained for different classes.
     """
     first = explanations[0]
+    if any(e.classes.tolist() != first.classes.tolist() for e in explanations):
+        raise BadInput(
+            f"{clip.source}: {first.method} explained each window for its own top class, which "
+            "cannot be joined: name the classes with classes=[…]"
+        )
     frames = len(clip.times)
     total = np.zeros((len(first.classes), frames, *first.grid.shape[1:]), np.float32)
     weight = np.zeros(frames, np.float32)

@@ -1,0 +1,35 @@
+"""The methods, one short class each: formula and paper in its docstring.
+
+`METHODS` maps the names that `explain` and `--method` take to the classes. A class's fields are its
+options: `explain(model, clip, method="rise", masks=2000)`.
+"""
+
+from .activation import CAM, AblationCAM, EigenCAM, ScoreCAM
+from .base import Maps, Method, Run
+from .baselines import Centre, Random
+from .gradient import GradCAM, GradCAMPerStep, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from .perturbation import RISE, Occlusion, TemporalMask
+from .pixels import Deconvolution, GuidedGradient, IntegratedGradients
+
+METHODS: dict[str, type[Method]] = {
+    "gradcam": GradCAM,
+    "gradcam-per-step": GradCAMPerStep,
+    "cam": CAM,
+    "gradcam++": GradCAMPlusPlus,
+    "hirescam": HiResCAM,
+    "xgradcam": XGradCAM,
+    "layercam": LayerCAM,
+    "scorecam": ScoreCAM,
+    "ablationcam": AblationCAM,
+    "eigencam": EigenCAM,
+    "occlusion": Occlusion,
+    "guided-gradient": GuidedGradient,
+    "deconvolution": Deconvolution,
+    "rise": RISE,
+    "integrated-gradients": IntegratedGradients,
+    "temporal-mask": TemporalMask,
+    "random": Random,
+    "centre": Centre,
+}
+
+__all__ = ["METHODS", "Maps", "Method", "Run"]
