@@ -34,6 +34,20 @@ def test_unknown_names_are_one_line() -> None:
         gv.facts.measured("nothing")
 
 
+def test_training_clips_are_those_of_the_published_counts(shared_data) -> None:
+    """Every one of V2's templates lies in one class, or in none of the forty."""
+    counts = shared_data / "labels" / "sthv2_class_counts_train_val.tsv"
+    rows = [line.split("\t") for line in counts.read_text(encoding="utf-8").splitlines()]
+    of_template = {gv.labels.fold(row[1]): int(row[2]) for row in rows if row[0].isdigit()}
+    assert len(of_template) == 174
+    expected = {
+        label.name: sum(of_template[gv.labels.fold(member)] for member in label.members)
+        for label in gv.FORTY
+    }
+    assert gv.facts.training_clips() == expected
+    assert sum(expected.values()) == 94_114
+
+
 def test_the_numbers_of_an_evaluation_agree_with_each_other() -> None:
     found = gv.facts.measured("evaluation")
     confusion = np.array(found["confusion"])

@@ -58,8 +58,7 @@ def payload(
     Returns:
         (meta, data): a dict of plain JSON values, and the bytes it points into.
     """
-    if scope not in SCOPES:
-        raise BadInput(f"unknown scope {scope!r}: use one of {', '.join(SCOPES)}")
+    scope_shown = place(scope, list(SCOPES), "scope")
     if not 0 <= opacity <= 1:
         raise BadInput(f"opacity {opacity} is outside 0..1: choose one between")
     if width < 32:
@@ -133,7 +132,7 @@ def payload(
             "frame": 0,
             "choice": int(np.flatnonzero(rows == first)[0]),
             "opacity": float(opacity),
-            "scope": SCOPES.index(scope),
+            "scope": scope_shown,
             "cmap": 0,
         },
         "width": max(across, min(width, 480)),  # a tiny clip is drawn larger

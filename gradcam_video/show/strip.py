@@ -81,9 +81,8 @@ def strip(
     width = _LEFT + ACROSS + _RIGHT
     figure = Page(figsize=(width / 100, page / 100), dpi=100, facecolor="white")
     for i, (text, colour, weight) in enumerate(title):
-        at = 1 - (4 + i * line) / page
-        line_of = figure.text(_LEFT / width, at, text, va="top", fontsize=9, color=colour)
-        line_of.set(weight=weight, parse_math=False)
+        at = _LEFT / width, 1 - (4 + i * line) / page
+        figure.text(*at, text, va="top", size=9, color=colour, weight=weight, parse_math=False)
 
     def axes(top: float, high: float) -> Axes:
         box = (_LEFT / width, 1 - (top + high) / page, ACROSS / width, high / page)

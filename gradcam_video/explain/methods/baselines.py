@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...metrics import SIGMA
 from .base import Maps, Method, Run, need, need_whole, on_every_class
-
-SIGMA = 0.2
 
 
 @dataclass(frozen=True)
