@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import html
 import json
 import re
 import statistics
@@ -15,6 +16,7 @@ import pytest
 from stamp import stamp
 
 import gradcam_video
+from gradcam_video.show.player import asset
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -80,6 +82,15 @@ def test_checked_cells_have_something_to_check(path: Path) -> None:
     assert checked
     for cell in checked:
         assert any(output.get("text") for output in cell.outputs), cell.source
+
+
+def test_players_are_of_today(path: Path) -> None:
+    """They are stored as pages, player.js in them; the site and GitHub's readers get these."""
+    pages = [output.get("data", {}).get("text/html", "") for output in outputs(path)]
+    for page in pages:
+        if "gcv-picture" in page:
+            today = html.escape(asset("player.js")) in page
+            assert today, f"player.js has changed since: python scripts/run_notebooks.py {path}"
 
 
 def test_size(path: Path) -> None:

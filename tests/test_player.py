@@ -12,15 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from on_screen import OnScreen, must_be_legible, must_be_quick, must_work
 from PIL import Image
 from test_show import made
 
+import gradcam_video as gv
 from gradcam_video.errors import BadInput
-from gradcam_video.explain.explanation import SCOPES
+from gradcam_video.explain.explanation import SCOPES, Explanation
 from gradcam_video.grid import Axis
 from gradcam_video.show import overlay, player, player_html
 from gradcam_video.show import player as player_function
-from gradcam_video.show.player import payload, quantised
+from gradcam_video.show.player import asset, framed, payload, quantised
 
 
 def test_quantised_maps_are_right_to_a_255th_in_every_scope() -> None:
@@ -257,4 +259,98 @@ def test_an_outline_lies_where_the_map_reaches_half_of_its_scale(browser, tmp_pa
         lines += white.any()
     assert lines
     assert page.locator(".gcv-again").count() == int(e.clip.repeated.sum())
+    page.close()
+
+
+HEAT = """async ([source, meta, base64, choice, scope]) => {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const { Maps } = await import(url);
+  const maps = new Maps(meta, Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+  return meta.frames.times.map((_, frame) => Array.from(maps.onPixels(choice, frame, scope)));
+}"""
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_heat_before_blending_is_that_of_the_explanation(browser, scope: str) -> None:
+    e = made(steps=3, frames=7)
+    meta, data = payload(e)
+    assert (meta["frames"]["height"], meta["frames"]["width"]) == e.clip.frames.shape[1:3]
+    page = browser.new_page()
+    payload_of_page = [asset("player.js"), meta, base64.b64encode(data).decode()]
+    for row in range(6):  # the classes lie in the order of their probability here
+        heat = np.array(page.evaluate(HEAT, [*payload_of_page, row, scope]), np.float32) / 255
+        expected = e.upsampled(row, scope)
+        assert np.abs(heat.reshape(expected.shape) - expected).max() <= 2 / 255
+        assert heat.any() == (row != 5)  # the last class has no evidence
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Explanation, Path]:
+    """An explanation of a made clip, and the player.html that it wrote."""
+    scene = gv.tabletop.sample("Moving [something] from left to right", 2017031)
+    e = gv.explain(gv.load_model("tabletop"), scene.clip)
+    folder = tmp_path_factory.mktemp("saved")
+    e.save(folder)
+    return e, folder / "player.html"
+
+
+def test_page_is_quick(browser, saved: tuple[Explanation, Path]) -> None:
+    e, path = saved
+    page = browser.new_page(viewport={"width": 1000, "height": 1000})
+    page.goto(path.as_uri())
+    shown = OnScreen(page, e)
+    must_work(shown, page)
+    must_be_quick(shown, page, "player.html")
+    page.close()
+
+
+def test_page_on_a_phone(browser, saved: tuple[Explanation, Path]) -> None:
+    e, path = saved
+    page = browser.new_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.goto(path.as_uri())
+    shown = OnScreen(page, e)
+    shown.wait("0 0 ")
+    assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [360, 360]
+    for control in page.locator("button, select, input, canvas.gcv-picture, .gcv-strip").all():
+        box = control.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+        assert box["width"] >= 120 and box["height"] >= 36  # a finger finds it
+    page.locator(".gcv-strip").tap()  # in its middle
+    shown.check(8, 0)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_legible(browser, saved: tuple[Explanation, Path], scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(saved[1].as_uri())
+    OnScreen(page, saved[0]).wait("0 0 ")
+    root = page.locator("body")
+    must_be_legible(root, "p, label > span, button, select")
+    ground = root.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    page.close()
+
+
+def test_pages_side_by_side_do_not_disturb_each_other(browser) -> None:
+    one, other = made(), made(frames=5, seed=1)
+    page = browser.new_page(reduced_motion="reduce")
+    frames = [framed(*payload(e)) for e in (one, other)]
+    page.set_content("".join(frames))
+    places = [page.frame_locator("iframe").nth(i) for i in range(2)]
+    left, right = (OnScreen(place, e) for place, e in zip(places, (one, other), strict=True))
+    left.check(0, 0)
+    right.check(0, 0)
+    page.wait_for_timeout(4 * left.meta["interval"])
+    assert (left.frame(), right.frame()) == (0, 0)  # nothing plays unasked
+    slider = places[0].get_by_role("slider", name="frame")
+    slider.press("ArrowRight")
+    left.check(1, 0)
+    assert slider.get_attribute("aria-valuetext") == "frame 2 of 4, 0.25 s"
+    places[1].get_by_role("combobox", name="class").select_option(index=2)
+    right.check(0, 2)
+    places[0].get_by_role("button", name="Play").click()  # the reader's own wish
+    left.wait("2 0")
+    assert right.state().startswith("0 2 ")
     page.close()

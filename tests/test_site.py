@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from on_screen import OnScreen, explained_on, must_be_quick, must_work
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,3 +37,18 @@ def test_a_folder_that_holds_other_things_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1 and str(tmp_path) in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"] and mine.read_text() == "kept"
+
+
+def test_player_on_the_site_lives_without_a_kernel(browser: Any, tmp_path: Path) -> None:
+    path = ROOT / "notebooks" / "00_start_here.ipynb"
+    command = [sys.executable, str(ROOT / "scripts" / "build_site.py"), "--out", tmp_path / "site"]
+    subprocess.run([*command, str(path)], check=True, timeout=300)
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    page.route("**/*", lambda r: r.continue_() if r.request.url[:5] == "file:" else r.abort())
+    page.goto((tmp_path / "site" / "00_start_here.html").as_uri())
+    place = page.frame_locator("iframe[title='Grad-CAM player']")
+    place.locator("canvas.gcv-picture").scroll_into_view_if_needed()
+    shown = OnScreen(place, explained_on(place))
+    must_work(shown, place)
+    must_be_quick(shown, place, "the site's page of 00")
+    page.close()

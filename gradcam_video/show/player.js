@@ -5,7 +5,7 @@
 // everything lies. The arithmetic is that of grid.py (geometry) and overlay.py (colours), to a
 // rounding; tests/test_player.py compares the two.
 
-const KEEP_DECODED = 64; // frames; a long clip is decoded as it is needed
+const KEEP_DECODED = 64; // frames; a longer clip is decoded as it is needed
 
 // --- the maps -----------------------------------------------------------------------------------
 
@@ -16,16 +16,18 @@ function between(axis, at) {
   return [below, Math.min(below + 1, axis.cells - 1), x - below];
 }
 
-/** For every pixel of one side: where it falls on the cells, and whether the network saw it. */
+/** For every pixel of one side: where it falls on the cells; first and end of what was seen. */
 function alongSide(axis, size, low, high, inputs) {
-  const below = new Int32Array(size), above = new Int32Array(size);
-  const share = new Float32Array(size), seen = new Uint8Array(size);
+  const below = new Int32Array(size), above = new Int32Array(size), share = new Float32Array(size);
+  let first = size, end = 0;
   for (let i = 0; i < size; i++) {
     const at = ((i + 0.5 - low) / (high - low)) * inputs - 0.5;
     [below[i], above[i], share[i]] = between(axis, at);
-    seen[i] = at > -0.5 - 1e-9 && at < inputs - 0.5 + 1e-9 ? 1 : 0;
+    if (at <= -0.5 - 1e-9 || at >= inputs - 0.5 + 1e-9) continue;
+    first = Math.min(first, i);
+    end = i + 1;
   }
-  return { below, above, share, seen };
+  return { below, above, share, first, end };
 }
 
 class Maps {
@@ -41,6 +43,7 @@ class Maps {
     const [top, left, bottom, right] = grid.box;
     this.down = alongSide(grid.rows, frames.height, top, bottom, grid.inputs[0]);
     this.across = alongSide(grid.columns, frames.width, left, right, grid.inputs[1]);
+    this.drawn = new Uint8ClampedArray(frames.height * frames.width); // unseen pixels stay 0
     // The largest raw value in each scope, and each class's evidence per frame
     this.most = classes.map((_, k) => Math.max(...this.maxima.subarray(k * steps, (k + 1) * steps)));
     this.mostOfAll = this.most.reduce((a, b) => Math.max(a, b), 0);
@@ -70,37 +73,38 @@ class Maps {
     return most > 0 ? most : 1;
   }
 
-  /** The map on the frame's pixels, 0..255, as overlay() rounds it: Uint8Array(H · W). */
+  /** The map on the frame's pixels, 0..255: Uint8ClampedArray(H · W), the same one every time. */
   onPixels(choice, frame, scope) {
     const cells = this.atFrame(choice, frame);
-    const scale = this.scale(choice, scope, cells);
-    const { down, across } = this;
-    const height = down.share.length, width = across.share.length;
-    const columns = this.meta.grid.cells[2];
+    const unit = 255 / this.scale(choice, scope, cells);
+    const { down, across, drawn } = this;
+    const width = across.share.length, columns = this.meta.grid.cells[2];
     const line = new Float32Array(columns);
-    const out = new Uint8Array(height * width);
-    for (let y = 0; y < height; y++) {
-      if (!down.seen[y]) continue;
+    for (let y = down.first; y < down.end; y++) {
       const upper = down.below[y] * columns, lower = down.above[y] * columns, s = down.share[y];
       for (let j = 0; j < columns; j++) {
-        line[j] = ((1 - s) * cells[upper + j] + s * cells[lower + j]) / scale;
+        line[j] = unit * ((1 - s) * cells[upper + j] + s * cells[lower + j]);
       }
-      for (let x = 0; x < width; x++) {
-        if (!across.seen[x]) continue;
-        const t = across.share[x];
-        const v = (1 - t) * line[across.below[x]] + t * line[across.above[x]];
-        out[y * width + x] = Math.min(v, 1) * 255 + 0.5;
+      for (let x = across.first, i = y * width + x; x < across.end; x++, i++) {
+        const left = line[across.below[x]], right = line[across.above[x]];
+        drawn[i] = left + across.share[x] * (right - left); // rounded, and cut at 255
       }
     }
-    return out;
+    return drawn;
   }
 
-  /** Evidence per frame: the map's sum over space. */
+  /** Evidence per frame: the map's sum over space. First per time step, for a sum is linear. */
   evidence(choice) {
     if (!this.curves.has(choice)) {
-      const curve = this.meta.frames.times.map((_, t) =>
-        this.atFrame(choice, t).reduce((a, b) => a + b, 0));
-      this.curves.set(choice, curve);
+      const sums = Array.from({ length: this.steps }, (_, step) => {
+        const slice = choice * this.steps + step;
+        const bytes = this.bytes.subarray(slice * this.cells, (slice + 1) * this.cells);
+        return (this.maxima[slice] / 255) * bytes.reduce((a, b) => a + b, 0);
+      });
+      this.curves.set(choice, this.meta.frames.numbers.map((number) => {
+        const [below, above, share] = between(this.meta.grid.time, number);
+        return (1 - share) * sums[below] + share * sums[above];
+      }));
     }
     return this.curves.get(choice);
   }
@@ -120,50 +124,73 @@ class Maps {
 
 // --- the colours --------------------------------------------------------------------------------
 
-/** Paint a map on a frame's pixels (RGBA, in place). See overlay.py for the two blends. */
-function paint(pixels, map, maps, colours, blend, opacity, meta) {
-  const share = new Uint8Array(256);
+// Pixels lie as red, green, blue, alpha, red, green, … : four bytes each, or one number of 32 bits.
+
+/**
+ * The frame under the map (RGBA, in place): dark where the network did not look; elsewhere it loses
+ * some of its own colour, unless the blend is the post's. See overlay.py.
+ */
+function prepare(pixels, maps, blend, { grey, unseen }) {
+  const { down, across } = maps;
+  const height = down.share.length, width = across.share.length;
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 4) {
+      const [red, green, blue] = [pixels[at], pixels[at + 1], pixels[at + 2]];
+      const luma = (red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16;
+      const seen = y >= down.first && y < down.end && x >= across.first && x < across.end;
+      for (let c = at; c < at + 3; c++) {
+        if (!seen) pixels[c] = Math.round(unseen * pixels[c]);
+        else if (blend !== "post") pixels[c] = Math.floor(pixels[c] + grey * (luma - pixels[c]));
+      }
+    }
+  }
+  return pixels;
+}
+
+/** For each of the map's 256 values: its colour times its share of 255, and the frame's share. */
+function mixing(colours, blend, opacity) {
+  const tint = new Int32Array(3 * 256), rest = new Int32Array(256);
   for (let v = 0; v < 256; v++) {
     const rising = blend === "post" ? 1 : 1 - (1 - v / 255) ** 2;
-    share[v] = Math.round(255 * opacity * rising);
+    const share = Math.round(255 * opacity * rising);
+    for (let c = 0; c < 3; c++) tint[3 * v + c] = colours[3 * v + c] * share + 128;
+    rest[v] = 255 - share;
   }
-  const { grey, unseen } = meta.look;
+  return { tint, rest };
+}
+
+/** Lay a map on a prepared frame; `pixels` and `frame` are RGBA bytes. */
+function paint(pixels, frame, map, maps, { tint, rest }) {
   const { down, across } = maps;
-  const height = down.seen.length, width = across.seen.length;
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const at = 4 * i;
-      if (!(down.seen[y] && across.seen[x])) {
-        for (let c = 0; c < 3; c++) pixels[at + c] = Math.round(unseen * pixels[at + c]);
-        continue;
-      }
-      const v = map[i], a = share[v];
-      const luma = (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 32768) >> 16;
+  const width = across.share.length;
+  pixels.set(frame);
+  for (let y = down.first; y < down.end; y++) {
+    for (let x = across.first, i = y * width + x; x < across.end; x++, i++) {
+      const v = map[i], of = rest[v], at = 4 * i;
       for (let c = 0; c < 3; c++) {
-        let base = pixels[at + c];
-        if (blend !== "post") base = Math.floor(base + grey * (luma - base));
-        const mixed = colours[3 * v + c] * a + base * (255 - a) + 128;
-        pixels[at + c] = ((mixed >> 8) + mixed) >> 8;
+        const mixed = tint[3 * v + c] + frame[at + c] * of;
+        pixels[at + c] = ((mixed >> 8) + mixed) >> 8; // mixed / 255, rounded
       }
     }
   }
 }
 
+const HALF = 128; // the bit that only the upper half of 0..255 has
+const INSIDE = 0xffffffff, OUTSIDE = 0x96000000; // white; black through which a little is seen
+
 /**
  * The line where a map (0..255) reaches half of its scale: white inside, dark outside, so that it
- * shows on any picture, and to whoever cannot tell the colours apart.
+ * shows on any picture, and to whoever cannot tell the colours apart. `pixels`: one number each.
  */
 function outline(pixels, map, height, width) {
-  const high = (y, x) => y >= 0 && y < height && x >= 0 && x < width && map[y * width + x] >= 128;
   pixels.fill(0);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      const inside = map[i] >= 128;
-      const edge = high(y - 1, x) !== inside || high(y + 1, x) !== inside
-        || high(y, x - 1) !== inside || high(y, x + 1) !== inside;
-      if (!edge) continue;
-      const light = inside ? 255 : 0;
-      pixels.set([light, light, light, inside ? 255 : 150], 4 * i);
+      const here = map[i];
+      const up = y > 0 ? map[i - width] : 0, down = y < height - 1 ? map[i + width] : 0;
+      const left = x > 0 ? map[i - 1] : 0, right = x < width - 1 ? map[i + 1] : 0;
+      const differs = (up ^ here) | (down ^ here) | (left ^ here) | (right ^ here);
+      if (differs & HALF) pixels[i] = here & HALF ? INSIDE : OUTSIDE;
     }
   }
 }
@@ -212,7 +239,9 @@ function mount(root, meta, bytes, state, pick) {
     preserveAspectRatio: "none", role: "img" }, root);
   strip.style.maxWidth = `${meta.width}px`;
   const stripWords = svg("title", {}, strip);
-  const bars = frames.times.map((_, t) => svg("rect", { x: t * 10 + 0.6, width: 8.8 }, strip));
+  const bars = frames.times.map((_, t) => svg("rect", {
+    class: frames.repeated[t] ? "gcv-bar gcv-again" : "gcv-bar", x: t * 10 + 0.6, width: 8.8,
+  }, strip));
   for (let i = 0; i < meta.grid.time.cells; i++) { // where the network's own time steps lie
     const at = meta.grid.time.offset + meta.grid.time.stride * i;
     const shown = (at / Math.max(frames.all - 1, 1)) * (count - 1);
@@ -223,22 +252,32 @@ function mount(root, meta, bytes, state, pick) {
   make("p", "gcv-soft", meta.words.strip, root);
   for (const line of meta.words.about) make("p", "gcv-about", line, root);
 
-  const decoded = new Map();
   const scratch = document.createElement("canvas");
   scratch.width = frames.width;
   scratch.height = frames.height;
   const reader = scratch.getContext("2d", { willReadFrequently: true });
   const screen = canvas.getContext("2d"), above = line.getContext("2d");
+  const picture = screen.createImageData(frames.width, frames.height);
   const drawnLine = above.createImageData(frames.width, frames.height);
+  const lineNumbers = new Uint32Array(drawnLine.data.buffer);
 
-  function decode(frame) {
-    if (!decoded.has(frame)) {
-      const start = parts.jpegs[frame];
-      const jpeg = bytes.slice(start, parts.jpegs[frame + 1]);
-      decoded.set(frame, createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })));
+  async function decode(frame, blend) {
+    const jpeg = bytes.slice(parts.jpegs[frame], parts.jpegs[frame + 1]);
+    const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+    reader.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const { data } = reader.getImageData(0, 0, frames.width, frames.height);
+    return prepare(data, maps, blend, meta.look);
+  }
+
+  const decoded = new Map(); // promises of prepared frames
+  function prepared(frame, blend) {
+    const key = `${frame} ${blend}`;
+    if (!decoded.has(key)) {
+      decoded.set(key, decode(frame, blend));
       if (decoded.size > KEEP_DECODED) decoded.delete(decoded.keys().next().value);
     }
-    return decoded.get(frame);
+    return decoded.get(key);
   }
 
   let wanted = 0; // counts repaints, so that a slow decode never overtakes a newer picture
@@ -247,22 +286,33 @@ function mount(root, meta, bytes, state, pick) {
     const mine = ++wanted;
     const { frame, choice, opacity } = state;
     const scope = meta.scopes[state.scope].name, cmap = meta.cmaps[state.cmap];
-    write(frame, choice, scope);
-    const bitmap = await decode(frame);
+    const below = await prepared(frame, cmap.blend);
     if (gone || mine !== wanted) return;
-    reader.drawImage(bitmap, 0, 0);
-    const image = reader.getImageData(0, 0, frames.width, frames.height);
-    const colours = bytes.subarray(cmap.start, cmap.start + 768);
+    const began = performance.now();
+    write(frame, choice, scope);
     const map = maps.onPixels(choice, frame, scope);
-    paint(image.data, map, maps, colours, cmap.blend, opacity, meta);
-    outline(drawnLine.data, map, frames.height, frames.width);
-    screen.putImageData(image, 0, 0);
+    const colours = bytes.subarray(cmap.start, cmap.start + 768);
+    paint(picture.data, below, map, maps, mixing(colours, cmap.blend, opacity));
+    outline(lineNumbers, map, frames.height, frames.width);
+    screen.putImageData(picture, 0, 0);
     above.putImageData(drawnLine, 0, 0);
     line.style.opacity = Math.min(1, 2 * opacity); // goes with the map
+    canvas.dataset.ms = (performance.now() - began).toFixed(1);
     canvas.dataset.painted = `${frame} ${choice} ${opacity} ${scope} ${cmap.name}`;
-    if (count > 1) decode((frame + 1) % count); // ready before it is asked for
+    if (ahead !== cmap.blend) prepareAhead(frame, cmap.blend);
+    if (count > KEEP_DECODED) prepared((frame + 1) % count, cmap.blend);
   }
 
+  /** The whole of a short clip, one frame after the other: ready before it is asked for. */
+  let ahead = "";
+  async function prepareAhead(from, blend) {
+    ahead = blend;
+    for (let i = 1; i < Math.min(count, KEEP_DECODED) && !gone && ahead === blend; i++) {
+      await prepared((from + i) % count, blend);
+    }
+  }
+
+  let curveOf = "", marked = 0;
   function write(frame, choice, scope) {
     const chosen = meta.classes[choice];
     const empty = maps.most[choice] <= 0;
@@ -272,16 +322,22 @@ function mount(root, meta, bytes, state, pick) {
     moment.textContent = frames.words[frame];
     moment.classList.toggle("gcv-repeat", frames.repeated[frame]);
     const full = maps.fullBar(choice, scope), curve = maps.evidence(choice);
+    if (curveOf !== `${choice} ${scope}`) drawCurve(curve, full);
+    curveOf = `${choice} ${scope}`;
+    bars[marked].classList.remove("gcv-now");
+    bars[frame].classList.add("gcv-now");
+    marked = frame;
+    const share = full > 0 ? Math.round((100 * curve[frame]) / full) : 0;
+    stripWords.textContent = `${meta.words.strip}: ${share} % of the strongest frame`;
+    canvas.setAttribute("aria-label", `${title.textContent}, ${frames.spoken[frame]}`);
+  }
+
+  function drawCurve(curve, full) {
     bars.forEach((bar, t) => {
       const height = full > 0 ? Math.max((46 * curve[t]) / full, 0.8) : 0.8;
       bar.setAttribute("y", 47 - height);
       bar.setAttribute("height", height);
-      const again = frames.repeated[t] ? " gcv-again" : "";
-      bar.setAttribute("class", (t === frame ? "gcv-now" : "gcv-bar") + again);
     });
-    const share = full > 0 ? Math.round((100 * curve[frame]) / full) : 0;
-    stripWords.textContent = `${meta.words.strip}: ${share} % of the strongest frame`;
-    canvas.setAttribute("aria-label", `${title.textContent}, ${frames.words[frame]}`);
   }
 
   function clicked(event) {
@@ -310,6 +366,62 @@ function mount(root, meta, bytes, state, pick) {
 
 const SHARED = ["frame", "choice", "opacity", "scope", "cmap"];
 
+const HANDLES = ".noUi-handle, .ui-slider-handle"; // of ipywidgets 8, of 7
+
+/**
+ * Make the controls around the picture fit for keys and for the ear.
+ *
+ * JupyterLab takes plain keys for itself: an arrow on the list of classes would go to the next cell.
+ * Sliders and buttons have no names, and the frame slider says a bare number (in ipywidgets 7
+ * nothing): it should say frame and time.
+ */
+function help(el, spoken, state) {
+  let box = null, handle = null, timer = null;
+  function say() {
+    if (handle === null) return;
+    const said = { role: "slider", "aria-valuemin": 0,
+      "aria-valuemax": spoken.length - 1, "aria-valuenow": state.frame,
+      "aria-valuetext": spoken[state.frame] };
+    for (const [name, value] of Object.entries(said)) {
+      if (handle.getAttribute(name) !== String(value)) handle.setAttribute(name, value);
+    }
+  }
+  function keep(event) { // before JupyterLab sees it; Shift+Enter still runs the cell
+    const plain = !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+    if (!box?.contains(event.target)) return;
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+  }
+  const observer = new MutationObserver(say); // the slider writes its bare number again and again
+  function find(tries) { // the controls may come a little later than the picture
+    box = el.closest(".gcv-player");
+    handle = box?.querySelector(".gcv-frame")?.querySelector(HANDLES) ?? null;
+    if (handle === null) {
+      if (tries > 0) timer = setTimeout(find, 100, tries - 1);
+      return;
+    }
+    observer.observe(handle, { attributeFilter: ["aria-valuetext"] });
+    for (const slider of box.querySelectorAll(".widget-slider")) {
+      const name = slider.querySelector(".widget-label")?.textContent || "frame";
+      slider.querySelector(HANDLES)?.setAttribute("aria-label", name);
+    }
+    for (const button of box.querySelectorAll(".widget-play button")) {
+      const icon = button.innerHTML.match(/fa-(\w+)/)?.[1] ?? "";
+      button.setAttribute("aria-label", icon === "retweet" ? "repeat" : icon);
+    }
+    say();
+  }
+  find(50);
+  window.addEventListener("keydown", keep, true);
+  return {
+    say,
+    destroy() {
+      clearTimeout(timer);
+      observer.disconnect();
+      window.removeEventListener("keydown", keep, true);
+    },
+  };
+}
+
 /** anywidget's entry. Nothing is written back to the kernel but a click of the reader's. */
 function render({ model, el }) {
   const view = model.get("data");
@@ -320,13 +432,18 @@ function render({ model, el }) {
     model.set("frame", frame);
     model.save_changes();
   });
+  const helper = help(el, model.get("meta").frames.spoken, state);
   const listeners = SHARED.map((name) => {
-    const listener = () => player.set({ [name]: model.get(name) });
+    const listener = () => {
+      player.set({ [name]: model.get(name) });
+      if (name === "frame") helper.say();
+    };
     model.on(`change:${name}`, listener);
     return [name, listener];
   });
   return () => {
     for (const [name, listener] of listeners) model.off(`change:${name}`, listener);
+    helper.destroy();
     player.destroy();
   };
 }
@@ -360,17 +477,20 @@ function page(root, meta, base64) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const state = { ...meta.start };
   const last = meta.frames.times.length - 1;
+  root.classList.add("gcv-player");
   const picture = make("div", "", "", root);
+  const time = labelled("frame", slider(last, 1, state.frame), root);
+  time.parentElement.className = "gcv-frame";
+  time.parentElement.style.setProperty("--half-a-bar", `${50 / (last + 1)}%`);
   const controls = make("div", "gcv-controls", "", root);
 
   const player = mount(picture, meta, bytes, state, (frame) => { stop(); go(frame); });
   const button = make("button", "gcv-play", "Play", controls);
   button.type = "button";
-  const time = labelled("frame", slider(last, 1, state.frame), controls);
+  const opacity = labelled("opacity", slider(1, 0.05, state.opacity), controls);
   const names = meta.classes.map((c) => `${c.percent}  ${c.name}`);
   const choice = labelled("class", choices(names, state.choice), controls);
   choice.parentElement.className = "gcv-wide";
-  const opacity = labelled("opacity", slider(1, 0.05, state.opacity), controls);
   const scope = labelled("scale", choices(meta.scopes.map((s) => s.title), state.scope), controls);
   const cmap = labelled("colours", choices(meta.cmaps.map((c) => c.title), state.cmap), controls);
   time.disabled = button.disabled = last === 0;
@@ -378,7 +498,7 @@ function page(root, meta, base64) {
   let timer = null;
   function go(frame) {
     time.value = frame;
-    time.setAttribute("aria-valuetext", meta.frames.words[frame]);
+    time.setAttribute("aria-valuetext", meta.frames.spoken[frame]);
     player.set({ frame });
   }
   function stop() {
@@ -409,5 +529,5 @@ function page(root, meta, base64) {
   go(state.frame);
 }
 
-export { page };
+export { Maps, page };
 export default { render };

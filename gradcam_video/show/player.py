@@ -17,7 +17,7 @@ from PIL import Image
 from ..errors import BadInput
 from ..explain.explanation import SCOPES, Explanation
 from .overlay import GREY, OPACITY, UNSEEN, at_size, default_blend, fit, palette, resize
-from .text import UNTRAINED, frame_words, percent
+from .text import UNTRAINED, frame_spoken, frame_words, percent
 
 Label = str | int | None
 
@@ -96,6 +96,7 @@ def payload(
             "times": [float(t) for t in e.clip.times[shown]],
             "repeated": [bool(r) for r in e.clip.repeated[shown]],
             "words": [frame_words(e, int(t)) for t in shown],
+            "spoken": [frame_spoken(e, int(t)) for t in shown],
         },
         "grid": {
             "cells": list(e.maps.shape[1:]),
@@ -249,7 +250,7 @@ def framed(meta: dict[str, Any], data: bytes) -> str:
     picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
     return (
         f'<iframe title="Grad-CAM player" srcdoc="{page}" '
-        f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 500:.0f}px;'
+        f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 540:.0f}px;'
         f'border:0"></iframe>'
     )
 

@@ -103,3 +103,9 @@ def frame_words(e: Explanation, frame: int) -> str:
     """When a frame was taken and whether it only repeats the last one."""
     words = f"frame {frame + 1} of {len(e.clip.times)} · {e.clip.times[frame]:.2f} s"
     return words + (" · repeat of the last frame" if e.clip.repeated[frame] else "")
+
+
+def frame_spoken(e: Explanation, frame: int) -> str:
+    """The same for who hears it: no signs to read out, no zeros at the end."""
+    words = f"frame {frame + 1} of {len(e.clip.times)}, {round(e.clip.times[frame], 2):g} s"
+    return words + (", repeat of the last frame" if e.clip.repeated[frame] else "")

@@ -63,13 +63,15 @@ class Player(ipywidgets.VBox):
         self.play = ipywidgets.Play(
             min=0, max=last, value=0, interval=round(meta["interval"]), description="play"
         )
+        # No number beside it: the picture's own words count from 1. It is as long as the curve of
+        # evidence under it, from the middle of the first bar to that of the last.
+        ends = f"0 {50 / (last + 1):.3f}%"
         self.frame_slider = ipywidgets.IntSlider(
             min=0,
             max=last,
             value=0,
-            description="frame",
-            layout=ipywidgets.Layout(flex="1 1 auto"),
-            style=style,
+            readout=False,
+            layout=ipywidgets.Layout(width="auto", margin=ends),
         )
         names = [f"{c['percent']}  {c['name']}" for c in meta["classes"]]
         self.class_dropdown = pick("class", names, start["choice"])
@@ -89,7 +91,8 @@ class Player(ipywidgets.VBox):
         super().__init__(
             [
                 self.canvas,
-                ipywidgets.HBox([self.play, self.frame_slider]),
+                self.frame_slider,
+                self.play,
                 self.class_dropdown,
                 self.opacity_slider,
                 self.scope_dropdown,
@@ -97,6 +100,8 @@ class Player(ipywidgets.VBox):
             ],
             layout=ipywidgets.Layout(width="100%", max_width=f"{meta['width'] + 4}px"),
         )
+        self.add_class("gcv-player")  # player.css sets the order, player.js names the slider
+        self.frame_slider.add_class("gcv-frame")
 
     @property
     def frame(self) -> int:
