@@ -137,6 +137,10 @@ class Fold:
     grid: tuple[int, int, int]
     extra: int = 0
 
+    def __str__(self) -> str:
+        before = f" behind {self.extra}" if self.extra else ""
+        return f"{self.pattern!r}{before} of {'×'.join(map(str, self.grid))}"
+
     @cached_property
     def _dims(self) -> list[list[str]]:
         """The roles in each dimension behind the batch."""

@@ -26,11 +26,12 @@ from torchvision.models import get_model, get_model_weights
 
 from .clip import Clip
 from .errors import BadInput
-from .grid import View
+from .grid import Axis, View
 from .inflate import INFLATABLE, inflate
 from .labels import FORTY_NAMES, TEMPLATES
+from .layout import Fold
 from .tabletop.network import network as tabletop_network
-from .trace import Trace, evaluating, trace
+from .trace import Trace, evaluating, half_pixel_axes, trace
 
 FORMAT = "gradcam_video-1"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -48,9 +49,11 @@ class VideoModel:
         mean, std: per channel, of pixels in 0..1.
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
             None: found by a trial forward, and said aloud.
+        fold: how that layer's output becomes (N, C, T', h, w); None: the trial forward says so.
         resize: what the frame is scaled to before the centre crop of `size`: its short side, or
             (height, width). None: the short side becomes the crop's, so that little is lost.
-        frames, fps: what the network was trained on, used where a clip is read for it.
+        frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
+            the frames are spread over the whole video.
         name: for titles and files.
         untrained: its weights are random; every output says so.
         remark: one line that every output carries.
@@ -69,8 +72,9 @@ class VideoModel:
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
+        fold: Fold | None = None,
         frames: int = 16,
-        fps: float = 4.0,
+        fps: float | None = 4.0,
         name: str | None = None,
         untrained: bool = False,
         remark: str = "",
@@ -92,15 +96,19 @@ class VideoModel:
                 "given: they must match one to one"
             )
         self.cam_layer = cam_layer or record.cam_layer()
-        shape = tuple(record.last_call(self.cam_layer).output.shape)[1:]
-        if len(shape) != 4:
+        self._own_fold = fold
+        output, found = record.last_call(self.cam_layer).output, fold or record.fold(self.cam_layer)
+        try:
+            shape = tuple(found.to_grid(output).shape)[1:]
+        except (RuntimeError, IndexError, ValueError) as error:
             raise BadInput(
-                f"layer {self.cam_layer!r} gives {len(shape) + 1}-dimensional output, not "
-                "(N, C, T', h, w): name another with cam_layer="
-            )
+                f"layer {self.cam_layer!r} gives {tuple(output.shape)}, which {fold} does not fit"
+            ) from error
         if cam_layer is None and not quiet:
+            tokens = "" if found.plain else f", folded from {found}"
             print(
-                f"{self.name}: reading layer {self.cam_layer!r}, activations (C, T', h, w) {shape}"
+                f"{self.name}: reading layer {self.cam_layer!r}, "
+                f"activations (C, T', h, w) {shape}{tokens}"
             )
 
     @property
@@ -129,6 +137,19 @@ class VideoModel:
         if key not in self._traces:
             self._traces[key] = trace(self.net, key)
         return self._traces[key]
+
+    def fold(self, shape: Sequence[int]) -> Fold:
+        """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
+        return self._own_fold or self.trace(shape).fold(self.cam_layer)
+
+    def grid_axes(self, shape: Sequence[int]) -> tuple[tuple[Axis, Axis, Axis], str]:
+        """Where the cells of the CAM layer's map lie on an input (3, T, H, W): `Trace.grid_axes`.
+
+        Of a fold that was given nothing more is known: its cells share the input evenly.
+        """
+        if self._own_fold is None:
+            return self.trace(shape).grid_axes(self.cam_layer)
+        return half_pixel_axes(self._own_fold.grid, shape[1:]), "half-pixel"
 
     def preprocess(self, clip: Clip) -> tuple[Tensor, View]:
         """A clip's frames as the network wants them, and which part of the picture they show.

@@ -34,7 +34,10 @@ from .errors import BadInput
 from .grid import Axis
 from .layout import Fold, Layout, follow, of_input
 
-_VIEWS = {"view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"}
+_VIEWS = {
+    *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
+    "as_strided",  # what a mean over channels last leaves
+}
 _WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
 
@@ -118,6 +121,7 @@ class Trace:
             (i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1
         )
         sums = {id(op.output) for op in self.operations if op.name == "add"}
+        blocks = [c.name for c in self.calls if c.name and id(c.output) in sums and self._tokens(c)]
         best: Call | None = None
         for call in self.calls:
             fold = self._fold(call.output)
@@ -125,6 +129,8 @@ class Trace:
                 continue
             if best is not None and self._moments(best) > 1 and fold.grid[0] == 1:
                 continue
+            if fold.plain and any(call.name.startswith(f"{block}.") for block in blocks):
+                continue  # part of an attention, beside the tokens
             mean_behind = self.linear_head(call.name) is not None
             if not mean_behind and not fold.plain:
                 ends_block = id(call.output) in sums
@@ -163,17 +169,26 @@ class Trace:
         frames, rows, columns = output.shape[-3:] if output.ndim == 5 else (0, 0, 0)
         return Fold("n c t h w", (frames, rows, columns)) if frames else None
 
+    def _tokens(self, call: Call) -> bool:
+        fold = self._fold(call.output)
+        return fold is not None and not fold.plain
+
     def _moments(self, call: Call) -> int:
         fold = self._fold(call.output)
         return fold.grid[0] if fold else 1
 
     def _cells_are_read(self, call: Call) -> bool:
-        """Whether the cells of a call's output reach the logits; a class token is no cell."""
-        reached = {id(call.output)}
+        """Whether the cells of a call's output reach the logits.
+
+        They do not where nothing but the class token is read behind it, and no attention has
+        carried them there.
+        """
+        reached = {id(call.output): False}  # id of a tensor: have they left their own places?
         for op in self.operations[call.step :]:
             sources = [t for t in op.inputs if id(t) in reached]
-            if sources and not self._takes_class_token(op, sources[0]):
-                reached.add(id(op.output))
+            left = any(reached[id(t)] for t in sources)
+            if sources and (left or not self._takes_class_token(op, sources[0])):
+                reached[id(op.output)] = left or id(op.output) not in self.layouts
         return id(self.logits) in reached
 
     def _takes_class_token(self, op: Operation, source: Tensor) -> bool:
