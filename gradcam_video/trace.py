@@ -196,10 +196,11 @@ class Trace:
         layout = self.layouts.get(id(source))
         if layout is None or op.name not in ("select", "slice"):
             return False
-        dim, first, *rest = [*op.arguments[1:], None, None]
-        last = first + 1 if op.name == "select" else rest[0]
-        extra = layout.extra((dim or 0) % source.ndim)
-        return last is not None and 0 < last <= extra
+        given: list[Any] = [*op.arguments[1:], None, None]
+        dim, first, last = given[:3]
+        if op.name == "select":
+            last = first + 1
+        return last is not None and 0 < last <= layout.extra((dim or 0) % source.ndim)
 
     def grid_axes(self, layer: str) -> tuple[tuple[Axis, Axis, Axis], str]:
         """Where the cells of a layer's map lie on the input, and how that is known.
