@@ -133,7 +133,7 @@ def read_folder(folder: Path) -> Loaded:
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
         )
         options = preprocessing(json.loads(read.read_text()), net.config)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except Exception as error:  # what a parser raises on files of another kind is not listed
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{folder}: not a readable classifier of videos ({reason})") from error
     lost = sorted([*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])])
@@ -143,7 +143,7 @@ def read_folder(folder: Path) -> Loaded:
             "network, or trained without a classifier"
         )
     labels = [name for _, name in sorted(net.config.id2label.items())]
-    return Loaded(Logits(net), our_labels(labels), options)
+    return Loaded(Logits(net.float()), our_labels(labels), options)
 
 
 def untrained(name: str, classes: int = len(TEMPLATES), **options: Any) -> Loaded:

@@ -122,10 +122,13 @@ class Trace:
         )
         sums = {id(op.output) for op in self.operations if op.name == "add"}
         blocks = [c.name for c in self.calls if c.name and id(c.output) in sums and self._tokens(c)]
+        last = {call.name: call for call in self.calls}  # the one whose output is read
         best: Call | None = None
         for call in self.calls:
             fold = self._fold(call.output)
-            if fold is None or not (call.changed and call.name) or fold.grid[1] * fold.grid[2] == 1:
+            if fold is None or fold.grid[1] * fold.grid[2] == 1:
+                continue
+            if not (call.changed and call.name) or call is not last[call.name]:
                 continue
             if best is not None and self._moments(best) > 1 and fold.grid[0] == 1:
                 continue

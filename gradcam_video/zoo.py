@@ -83,30 +83,33 @@ class I3D(nn.Module):
 
     Args:
         classes: K.
+        width: by which all numbers of channels are multiplied, for a smaller one.
     """
 
-    def __init__(self, classes: int = 400) -> None:
+    def __init__(self, classes: int = 400, width: float = 1.0) -> None:
         super().__init__()
-        self.Conv3d_1a_7x7 = Unit(3, 64, 7, 2)
+
+        def wide(channels: int) -> int:
+            return max(1, round(channels * width))
+
+        self.Conv3d_1a_7x7 = Unit(3, wide(64), 7, 2)
         self.MaxPool3d_2a_3x3 = Pool((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1 = Unit(64, 64, 1)
-        self.Conv3d_2c_3x3 = Unit(64, 192, 3)
+        self.Conv3d_2b_1x1 = Unit(wide(64), wide(64), 1)
+        self.Conv3d_2c_3x3 = Unit(wide(64), wide(192), 3)
         self.MaxPool3d_3a_3x3 = Pool((1, 3, 3), (1, 2, 2))
-        self.Mixed_3b = Mixed(192, 64, 96, 128, 16, 32, 32)
-        self.Mixed_3c = Mixed(256, 128, 128, 192, 32, 96, 64)
-        self.MaxPool3d_4a_3x3 = Pool((3, 3, 3), (2, 2, 2))
-        self.Mixed_4b = Mixed(480, 192, 96, 208, 16, 48, 64)
-        self.Mixed_4c = Mixed(512, 160, 112, 224, 24, 64, 64)
-        self.Mixed_4d = Mixed(512, 128, 128, 256, 24, 64, 64)
-        self.Mixed_4e = Mixed(512, 112, 144, 288, 32, 64, 64)
-        self.Mixed_4f = Mixed(528, 256, 160, 320, 32, 128, 128)
-        self.MaxPool3d_5a_2x2 = Pool((2, 2, 2), (2, 2, 2))
-        self.Mixed_5b = Mixed(832, 256, 160, 320, 32, 128, 128)
-        self.Mixed_5c = Mixed(832, 384, 192, 384, 48, 128, 128)
+        before = wide(192)
+        for name, channels in _MIXED.items():
+            if name == "4b":
+                self.MaxPool3d_4a_3x3 = Pool((3, 3, 3), (2, 2, 2))
+            if name == "5b":
+                self.MaxPool3d_5a_2x2 = Pool((2, 2, 2), (2, 2, 2))
+            after = [wide(n) for n in channels]
+            self.add_module(f"Mixed_{name}", Mixed(before, *after))
+            before = after[0] + after[2] + after[4] + after[5]
         self.trunk = tuple(name for name, _ in self.named_children())
         self.dropout = nn.Dropout(0.5)
         # The name that the files have: logits.conv3d.
-        self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(1024, classes, 1)))
+        self.logits = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(before, classes, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.trunk:
@@ -114,6 +117,20 @@ class I3D(nn.Module):
         frames, rows, columns = x.shape[2:]
         x = F.avg_pool3d(x, (min(2, frames), rows, columns), stride=1)  # (N, 1024, T / 8 - 1, 1, 1)
         return self.logits(self.dropout(x)).mean(dim=(2, 3, 4))
+
+
+# Channels of the branches: 1; 3 of the second and of the third, each behind a 1; behind the pool.
+_MIXED = {
+    "3b": (64, 96, 128, 16, 32, 32),
+    "3c": (128, 128, 192, 32, 96, 64),
+    "4b": (192, 96, 208, 16, 48, 64),
+    "4c": (160, 112, 224, 24, 64, 64),
+    "4d": (128, 128, 256, 24, 64, 64),
+    "4e": (112, 144, 288, 32, 64, 64),
+    "4f": (256, 160, 320, 32, 128, 128),
+    "5b": (256, 160, 320, 32, 128, 128),
+    "5c": (384, 192, 384, 48, 128, 128),
+}
 
 
 # --- C3D ---------------------------------------------------------------------------------------
