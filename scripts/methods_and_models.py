@@ -2,7 +2,7 @@
 
     python scripts/methods_and_models.py
 
-The models are built by the code of their publishers with fewer blocks and channels (`SMALL`), with
+The models are built by the code that builds them in full, with few blocks and channels (`SMALL`) and
 random weights, for small clips: whether a method applies does not depend on the size. What does not
 apply must say why, in one line; those lines are the footnotes. tests/test_zoo.py runs the same and
 holds the page to it.
@@ -166,7 +166,11 @@ def run(method: str, model: VideoModel, x: Tensor) -> Maps | str:
     try:
         return METHODS[method](**FAST.get(method, {}))(model, x, at_once=8)
     except BadInput as error:
-        return str(error).replace(model.name, "the network").replace(repr(model.cam_layer), "the layer")
+        return (
+            str(error)
+            .replace(model.name, "the network")
+            .replace(repr(model.cam_layer), "the layer")
+        )
 
 
 def refusals(name: str) -> dict[str, str]:
@@ -200,8 +204,8 @@ def page(found: dict[str, dict[str, str]]) -> str:
     lines += [f"{number}. {why}" for number, why in enumerate(reasons, start=1)]
     lines += [
         "",
-        "`resnet50` stands for every inflated image network. Each was built by its publisher's "
-        "code with few blocks and channels and run on a random clip.",
+        "`resnet50` stands for every inflated image network. Each was built with few "
+        "blocks and channels, by the code that builds it in full, and run on a random clip.",
         "",
     ]
     return "\n".join(lines)
