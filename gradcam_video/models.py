@@ -209,7 +209,9 @@ class VideoModel:
         The network is *changed*: for a network that is still to be trained, do not.
         """
         fold_batch_norms(self.net, self.trace((3, self.frames, *self.size)))
-        self.net.to(memory_format=torch.channels_last_3d)
+        for tensor in (*self.net.parameters(), *self.net.buffers()):
+            if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
         self._traces.clear()  # the operations are others now
         return self
 

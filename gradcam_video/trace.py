@@ -13,7 +13,7 @@ looks like. Three questions are answered from the record:
 
 A layer may give its cells as tokens or with the channels last; `Trace.fold` says how they become
 (N, C, T', h, w). A network that reads a class token alone does not look at what its last block
-leaves in the other tokens: their gradient is exactly zero, and the layer is the one before.
+leaves in the other tokens: their gradient is exactly zero, and the layer is what that block reads.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ class Trace:
         the outermost: `layer4` rather than `layer4.2.relu`.
 
         Tokens count where a residual block ends, and where other tokens than the class token reach
-        the logits from there.
+        the logits from there. Where they are read through a layer norm alone, as by the attention
+        of a class token, its output is the map: a norm does not feel its input grow, so the
+        gradient there is orthogonal to the activations, and HiResCAM would be zero everywhere.
 
         Raises:
             BadInput: nothing in the network gives such a map.
@@ -137,7 +139,7 @@ class Trace:
             mean_behind = self.linear_head(call.name) is not None
             if not mean_behind and not fold.plain:
                 ends_block = id(call.output) in sums
-                if not (ends_block and self._cells_are_read(call)):
+                if not (ends_block and self._reach_logits(call.output, call.step)):
                     continue
             if call.step <= last_weight or mean_behind:
                 best = call  # a later call that returns the same map is further out
@@ -146,7 +148,7 @@ class Trace:
                 "no layer of this network gives (N, C, T', h, w) activations, or tokens that could "
                 "be followed, before its last weights: name one with cam_layer="
             )
-        return best.name
+        return best.name if self._plain(best) else self._norm_behind(best) or best.name
 
     def fold(self, layer: str) -> Fold:
         """How a layer's output becomes (N, C, T', h, w).
@@ -176,18 +178,36 @@ class Trace:
         fold = self._fold(call.output)
         return fold is not None and not fold.plain
 
+    def _plain(self, call: Call) -> bool:
+        fold = self._fold(call.output)
+        return fold is not None and fold.plain
+
+    def _norm_behind(self, call: Call) -> str | None:
+        """The layer norm through which alone the cells of a call's output reach the logits."""
+        readers = [
+            (step, op)
+            for step, op in enumerate(self.operations[call.step :], start=call.step)
+            if any(t is call.output for t in op.inputs)
+            and not self._takes_class_token(op, call.output)
+            and self._reach_logits(op.output, step + 1)
+        ]
+        if len(readers) != 1 or readers[0][1].name != "native_layer_norm":
+            return None
+        norms = [c.name for c in self.calls if c.output is readers[0][1].output]
+        return norms[0] if norms and self.count(norms[0]) == 1 else None
+
     def _moments(self, call: Call) -> int:
         fold = self._fold(call.output)
         return fold.grid[0] if fold else 1
 
-    def _cells_are_read(self, call: Call) -> bool:
-        """Whether the cells of a call's output reach the logits.
+    def _reach_logits(self, output: Tensor, step: int) -> bool:
+        """Whether the cells of a tensor reach the logits by the operations from `step` on.
 
         They do not where nothing but the class token is read behind it, and no attention has
         carried them there.
         """
-        reached = {id(call.output): False}  # id of a tensor: have they left their own places?
-        for op in self.operations[call.step :]:
+        reached = {id(output): id(output) not in self.layouts}  # have they left their own places?
+        for op in self.operations[step:]:
             sources = [t for t in op.inputs if id(t) in reached]
             left = any(reached[id(t)] for t in sources)
             if sources and (left or not self._takes_class_token(op, sources[0])):

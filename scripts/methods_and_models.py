@@ -2,10 +2,10 @@
 
     python scripts/methods_and_models.py
 
-The models are built by the code that builds them in full, with few blocks and channels (`SMALL`) and
-random weights, for small clips: whether a method applies does not depend on the size. What does not
-apply must say why, in one line; those lines are the footnotes. tests/test_zoo.py runs the same and
-holds the page to it.
+The models are built by the code that builds them in full, with few blocks and channels (`SMALL`)
+and random weights, for small clips: whether a method applies does not depend on the size. What does
+not apply must say why, in one line; those lines are the footnotes. tests/test_zoo.py runs the same
+and holds the page to it.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ _SIMPLE, _NO_TIME, _2PLUS1 = resnet.Conv3DSimple, resnet.Conv3DNoTemporal, resne
 SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "tabletop": (partial(tabletop_network, K), (8, 32, 48)),
     "resnet50": (_inflated, (4, 16, 24)),
-    "r3d_18": (partial(_video_resnet, [_SIMPLE] * 4, _BASIC), (8, 32, 48)),
-    "mc3_18": (partial(_video_resnet, [_SIMPLE, *[_NO_TIME] * 3], _BASIC), (8, 32, 48)),
-    "r2plus1d_18": (partial(_video_resnet, [_2PLUS1] * 4, _R2PLUS1), (8, 32, 48)),
+    "r3d_18": (partial(_video_resnet, [_SIMPLE] * 4, _BASIC), (8, 16, 24)),
+    "mc3_18": (partial(_video_resnet, [_SIMPLE, *[_NO_TIME] * 3], _BASIC), (8, 16, 24)),
+    "r2plus1d_18": (partial(_video_resnet, [_2PLUS1] * 4, _R2PLUS1), (8, 16, 24)),
     "s3d": (_s3d, (8, 32, 32)),
     "i3d": (partial(zoo.I3D, K, width=0.05), (16, 64, 64)),
     "c3d": (partial(zoo.C3D, K, width=2, hidden=16, side=32), (16, 32, 32)),

@@ -86,7 +86,8 @@ def applies(method: str, model: VideoModel) -> bool:
 def test_every_method_runs_or_says_why_not(name: str) -> None:
     need(name)
     model = small(name)
-    x = clips(model, 2)
+    model.net.double()
+    x = clips(model, 2).double()
     with torch.no_grad():
         logits = model.net(x)
     cells = list(model.fold(x.shape[1:]).grid)
@@ -98,8 +99,8 @@ def test_every_method_runs_or_says_why_not(name: str) -> None:
             refused[method] = found
             continue
         assert applies(method, model), method
-        assert found.signed.isfinite().all() and found.signed.abs().amax() > 0, method
-        torch.testing.assert_close(found.logits, logits, atol=1e-5, rtol=1e-4)
+        assert found.signed.isfinite().all() and found.signed.abs().amax() > 1e-11, method
+        torch.testing.assert_close(found.logits, logits)
         if found.axes is None:
             assert list(found.signed.shape) == [2, K, *cells], method
         # A batch is its clips one by one; occlusion and RISE cost most and do go one by one.
@@ -108,7 +109,7 @@ def test_every_method_runs_or_says_why_not(name: str) -> None:
             assert not isinstance(alone, str)
             scale = float(found.signed[1:].abs().max())
             torch.testing.assert_close(
-                alone.signed, found.signed[1:], atol=1e-3 * scale, rtol=1e-3, msg=method
+                alone.signed, found.signed[1:], atol=1e-6 * scale, rtol=1e-5, msg=method
             )
     assert state_of(model.net) == before
     # The page says the same.
@@ -163,14 +164,32 @@ def test_behind_the_last_block_only_the_class_token_has_a_gradient(
     assert gradients.abs().max() == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [("mvit_v2_s", "blocks.1"), ("vjepa2-ssv2", "net.pooler.self_attention_layers.0")],
+)
+def test_before_a_norm_hirescam_is_zero_and_behind_it_is_not(name: str, before: str) -> None:
+    """Why the norm's output is read where cells are seen through it alone: it hides their size."""
+    need(name)
+    model = small(name)
+    model.net.double()
+    early = VideoModel(
+        model.net, model.labels, size=model.size, frames=model.frames, cam_layer=before
+    )
+    x = clips(model, 1).double()
+    hires = [METHODS["hirescam"]()(m, x).signed.abs().max() for m in (model, early)]
+    grad = [METHODS["gradcam"]()(m, x).signed.abs().max() for m in (model, early)]
+    assert hires[1] < 1e-3 * hires[0] and grad[1] > 1e-3 * grad[0]
+
+
 LAYERS = {
-    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), ("blocks.14", "n (t h w) c", (8, 7, 7), 1)),
+    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), ("blocks.15.norm1", "n (t h w) c", (8, 7, 7), 1)),
     **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), ("norm", "n t h w c", (16, 7, 7), 0)),
     "i3d": ("Mixed_5c", "n c t h w", (8, 7, 7), 0),
     "c3d": ("relu5b", "n c t h w", (2, 7, 7), 0),
     "videomae-ssv2": ("net.videomae.encoder.layer.11", "n (t h w) c", (8, 14, 14), 0),
     "timesformer-ssv2": ("net.timesformer.encoder.layer.10", "n (h w t) c", (8, 14, 14), 1),
-    "vjepa2-ssv2": ("net.pooler.self_attention_layers.2", "n (t h w) c", (8, 16, 16), 0),
+    "vjepa2-ssv2": ("net.pooler.cross_attention_layer.layer_norm1", "n (t h w) c", (8, 16, 16), 0),
 }
 
 
@@ -185,9 +204,8 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
         options = hub.preprocessing({}, config)
     else:
         options = models._published(name)[1]
-    shape = (3, options["frames"], *options["size"][:2]) if name != "i3d" else (3, 64, 224, 224)
-    if name == "c3d":
-        shape = (3, 16, 112, 112)
+    size = options["size"]
+    shape = (3, options["frames"], *(size if isinstance(size, tuple) else (size, size)))
     record = trace(net, shape)
     layer, pattern, grid, extra = LAYERS[name]
     assert record.cam_layer() == layer
@@ -279,7 +297,7 @@ def test_tokens_of_ones_own_network_are_found_and_said_aloud(
     model = small("mvit_v2_s")
     VideoModel(model.net, model.labels, size=model.size, frames=8, name="mine")
     said = capsys.readouterr().out
-    assert "mine: reading layer 'blocks.1', activations (C, T', h, w) (16, 4, 4, 6)" in said
+    assert "mine: reading layer 'blocks.2.norm1', activations (C, T', h, w) (16, 4, 4, 6)" in said
     assert "folded from 'n (t h w) c' behind 1 of 4×4×6" in said
 
 
@@ -420,8 +438,6 @@ def test_c3d_is_as_published() -> None:
         steps = {c.name: tuple(c.output.shape[1:]) for c in trace(net, (3, 16, 112, 112)).calls}
     assert steps["pool1"] == (64, 16, 56, 56) and steps["pool5"] == (512, 1, 4, 4)
     assert net.fc6.in_features == 8192
-    # 78 million weights: Tran et al. 2015 for Sports-1M's 487 classes.
-    assert sum(p.numel() for p in net.parameters()) == 79_978_983 + 0 * 487
 
 
 @pytest.mark.parametrize("style", ["own", "mmaction2", "DavideA"])
@@ -578,13 +594,15 @@ def test_weights_of_the_older_kind_are_read_where_there_are_no_others(offline: P
 def test_videomaes_older_names_of_biases_are_understood(tmp_path: Path) -> None:
     """As its files on the hub have them: q_bias and v_bias instead of query.bias and value.bias."""
     net = hub_folder("videomae-ssv2", tmp_path)
-    state = safetensors.torch.load_file(tmp_path / "model.safetensors")
-    older = {}
-    for key, tensor in state.items():
-        if key.endswith(("query.bias", "value.bias")):
-            tensor = torch.randn_like(tensor)
-            state[key] = tensor
-        older[key.replace("query.bias", "q_bias").replace("value.bias", "v_bias")] = tensor
+    names = {".q_bias": ".query.bias", ".v_bias": ".value.bias"}
+    newer = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    for old, new in names.items():
+        newer = {k.replace(old, new): t for k, t in newer.items()}
+    state = {k: torch.randn_like(t) * 0.1 for k, t in newer.items()}
+    older = state
+    for old, new in names.items():
+        older = {k.replace(new, old): t for k, t in older.items()}
+    assert sum(k.endswith("_bias") for k in older) == 6
     safetensors.torch.save_file(older, tmp_path / "model.safetensors", {"format": "pt"})
     net.load_state_dict(state)
     model = load_model("videomae-ssv2", tmp_path)
