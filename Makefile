@@ -2,6 +2,7 @@
 # make test       the environment, and everything that is checked
 # make figures    the post's fourteen figures and a page to look at them, without a browser
 # make site       the notebooks as pages that need no kernel, in site/
+# make colab      every notebook as Colab would run it, with its versions of packages (5 GB more)
 # make bench      this package beside its peers, in one run
 # Needs Python 3.11 to 3.13 and make; PYTHON=python3.12 chooses one.
 
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint con
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: tutorial test lint figures site bench clean
+.PHONY: tutorial test lint figures site colab bench clean
 
 tutorial: $(VENV)/.tutorial
 	$(BIN)/jupyter lab $(LAB_OPTIONS) $(NOTEBOOK)
@@ -35,6 +36,9 @@ figures: $(VENV)/.tutorial
 site: $(VENV)/.tutorial
 	$(BIN)/python scripts/build_site.py
 
+colab: $(VENV)/.test
+	$(BIN)/python scripts/colab_imitation.py
+
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.compare
 
@@ -52,4 +56,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
 	@touch $@ $(VENV)/.tutorial
 
 clean:
-	rm -rf $(VENV) figures site build *.egg-info
+	rm -rf $(VENV) .colab figures site build *.egg-info

@@ -14,7 +14,6 @@ import html
 import mimetypes
 import re
 import sys
-from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -25,7 +24,10 @@ from gradcam_video.figures import PAGE as INDEX
 from gradcam_video.figures import whole_folder
 
 ROOT = Path(__file__).parents[1]
-PICTURE = re.compile(r'src="(\.\./docs/images/[\w.]+)"')
+# Beside the notebook, or where stamp.py says that a notebook alone finds it.
+PICTURE = re.compile(
+    r'src="(?:\.\./|https://raw\.githubusercontent\.com/(?:[\w.-]+/){3})(docs/images/[\w.]+)"'
+)
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -71,7 +73,7 @@ def build(paths: list[Path], out: Path) -> None:
         for path in paths:
             notebook = nbformat.read(path, as_version=4)
             page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-            page = PICTURE.sub(partial(held, path.parent), page)
+            page = PICTURE.sub(held, page)
             page = page.replace('.ipynb"', '.html"')  # links from notebook to notebook
             (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
             rows.append(row(notebook, path.stem))
@@ -84,9 +86,9 @@ def ours(out: Path) -> bool:
     return (out / INDEX).is_file() and all(path.suffix == ".html" for path in out.iterdir())
 
 
-def held(folder: Path, found: re.Match[str]) -> str:
-    """A picture that lies beside the notebook, put into the page."""
-    path = folder / found[1]
+def held(found: re.Match[str]) -> str:
+    """A picture of the repository, put into the page."""
+    path = ROOT / found[1]
     kind = mimetypes.guess_type(path.name)[0]
     return f'src="data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"'
 

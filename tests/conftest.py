@@ -1,9 +1,12 @@
-"""What several tests share: the folder of real clips, photos and weights, where it is present."""
+"""What several tests share: real clips and weights, and a browser, where they are present."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,3 +26,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real clips and weights are not shipped; set GRADCAM_VIDEO_SHARED to a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright. Nothing is downloaded: it is the system's own."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    with sync_api.sync_playwright() as play:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        shown = play.chromium.launch(executable_path=chromium, args=flags)
+        yield shown
+        shown.close()

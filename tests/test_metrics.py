@@ -606,7 +606,7 @@ class Forgetful(MadeData):
 @pytest.mark.parametrize(
     "make, options, words",
     [
-        (lambda: MadeData(4), {"method": "gradcam++"}, "unknown method"),
+        (lambda: MadeData(4), {"method": "gradcam-plus"}, "unknown method"),
         (lambda: MadeData(4), {"align": "corner"}, "unknown align"),
         (lambda: MadeData(4), {"limit": 0}, "1 or more"),
         (lambda: MadeData(0), {}, "no clips"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
@@ -155,19 +154,6 @@ def test_page_is_self_contained_and_escaped() -> None:
     assert json.loads(_script(page, "meta"))["classes"][3]["name"] == "a <b>'\"</script>"
     _, data = payload(made(), "a <b>'\"</script>")
     assert base64.b64decode(_script(page, "data")) == data
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    with sync_api.sync_playwright() as play:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        shown = play.chromium.launch(executable_path=chromium, args=flags)
-        yield shown
-        shown.close()
 
 
 CANVAS = """() => {

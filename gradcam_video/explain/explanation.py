@@ -167,7 +167,7 @@ class Explanation:
         return sheet(self, label, **options)
 
     def player(self, label: str | int | None = None, **options: Any) -> Any:
-        """Interactive player, an ipywidgets widget. See `gradcam_video.show.player`."""
+        """Interactive player, a widget (on Colab a page). See `gradcam_video.show.player`."""
         from ..show.player import player
 
         return player(self, label, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import sys
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
@@ -167,7 +168,8 @@ def player(
     """An ipywidgets player: play, frame slider, class, opacity, scale and colours.
 
     All drawing is done in the browser; moving a control asks the kernel for nothing. From Python,
-    `frame`, `label`, `opacity`, `scope` and `cmap` can be read and set.
+    `frame`, `label`, `opacity`, `scope` and `cmap` can be read and set. On Colab, which shows such
+    widgets only through a manager of its own, it is the same player as a page in a frame.
 
     Args:
         e: what to show.
@@ -176,11 +178,13 @@ def player(
         width: of the picture, at most, in pixels.
 
     Returns:
-        A `gradcam_video.show.widget.Player`, an `ipywidgets.VBox`.
+        A `gradcam_video.show.widget.Player`, an `ipywidgets.VBox`; on Colab a `FramedPlayer`.
 
     Raises:
         BadInput: ipywidgets or anywidget is not installed, or an argument does not fit.
     """
+    if "google.colab" in sys.modules:
+        return FramedPlayer(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
     try:
         from .widget import Player
     except ImportError as error:
@@ -188,6 +192,78 @@ def player(
             f"the player needs {error.name}: pip install ipywidgets anywidget, or use player_html"
         ) from error
     return Player(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
+
+
+class FramedPlayer:
+    """The player as a page in a frame, without a widget.
+
+    `frame`, `label`, `opacity`, `scope` and `cmap` can be read and set; the next time it is
+    displayed it begins with them. A page that is shown already hears nothing from the kernel.
+
+    Args:
+        e, label, scope, cmap, opacity, width: see `player`.
+
+    Raises:
+        BadInput: an argument does not fit, or at display what was set does not.
+    """
+
+    def __init__(
+        self,
+        e: Explanation,
+        label: Label = None,
+        *,
+        scope: str = "clip",
+        cmap: str = "inferno",
+        opacity: float = OPACITY,
+        width: int = 480,
+    ) -> None:
+        self._meta, self._data = payload(
+            e, label, scope=scope, cmap=cmap, opacity=opacity, width=width
+        )
+        self._explanation = e
+        self.frame = 0
+        self.label: Label = e.labels[e.classes[e.row(label)]]
+        self.opacity, self.scope, self.cmap = opacity, scope, cmap
+
+    def __repr__(self) -> str:
+        return f"Player({self.label!r}, frame {self.frame})"
+
+    def _repr_html_(self) -> str:
+        return framed({**self._meta, "start": self._start()}, self._data)
+
+    def _start(self) -> dict[str, Any]:
+        """What was set, as the page wants it; kept in range as a slider would."""
+        e, meta = self._explanation, self._meta
+        name = e.labels[e.classes[e.row(self.label)]]
+        return {
+            "frame": min(max(self.frame, 0), len(meta["frames"]["times"]) - 1),
+            "choice": place(name, [c["name"] for c in meta["classes"]], "class"),
+            "opacity": min(max(float(self.opacity), 0.0), 1.0),
+            "scope": place(self.scope, list(SCOPES), "scope"),
+            "cmap": place(self.cmap, [c["name"] for c in meta["cmaps"]], "colour map"),
+        }
+
+
+def framed(meta: dict[str, Any], data: bytes) -> str:
+    """The page around a payload, in an iframe that is high enough for it."""
+    page = html.escape(page_of(meta, data), quote=True)
+    picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
+    return (
+        f'<iframe title="Grad-CAM player" srcdoc="{page}" '
+        f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 500:.0f}px;'
+        f'border:0"></iframe>'
+    )
+
+
+def place(name: str, names: list[str], what: str) -> int:
+    """Where a name is among those that may be chosen.
+
+    Raises:
+        BadInput: it is none of them.
+    """
+    if name not in names:
+        raise BadInput(f"unknown {what} {name!r}: use one of {', '.join(names)}")
+    return names.index(name)
 
 
 def player_html(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import anywidget
 import ipywidgets
 import traitlets
 
-from ..errors import BadInput
 from ..explain.explanation import SCOPES, Explanation
 from .overlay import OPACITY
-from .player import SCOPE_TITLES, Label, asset, page_of, payload
+from .player import SCOPE_TITLES, Label, asset, framed, payload, place
 
 
 class Canvas(anywidget.AnyWidget):
@@ -138,7 +136,7 @@ class Player(ipywidgets.VBox):
 
     @scope.setter
     def scope(self, scope: str) -> None:
-        self.scope_dropdown.value = self.canvas.scope = _place(scope, list(SCOPES), "scope")
+        self.scope_dropdown.value = self.canvas.scope = place(scope, list(SCOPES), "scope")
 
     @property
     def cmap(self) -> str:
@@ -147,7 +145,7 @@ class Player(ipywidgets.VBox):
 
     @cmap.setter
     def cmap(self, cmap: str) -> None:
-        self.cmap_dropdown.value = self.canvas.cmap = _place(cmap, self._cmaps, "colour map")
+        self.cmap_dropdown.value = self.canvas.cmap = place(cmap, self._cmaps, "colour map")
 
     # ipywidgets 7 shows itself through this, and then the bundle below would not be asked for
     _ipython_display_ = None
@@ -155,13 +153,9 @@ class Player(ipywidgets.VBox):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict:
         """The widget, and beside it a page for readers without kernel or widget state."""
         meta, data = self.canvas.meta, self.canvas.data
-        page = html.escape(page_of(self._now(meta), data), quote=True)
-        picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
         return {
             "text/plain": f"Player({self.label!r}, frame {self.frame})",
-            "text/html": f'<iframe title="Grad-CAM player" srcdoc="{page}" '
-            f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 500:.0f}px;'
-            f'border:0"></iframe>',
+            "text/html": framed(self._now(meta), data),
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
                 "version_minor": 0,
@@ -178,9 +172,3 @@ class Player(ipywidgets.VBox):
             "cmap": self.cmap_dropdown.value,
         }
         return {**meta, "start": shown}
-
-
-def _place(name: str, names: list[str], what: str) -> int:
-    if name not in names:
-        raise BadInput(f"unknown {what} {name!r}: use one of {', '.join(names)}")
-    return names.index(name)

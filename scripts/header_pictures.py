@@ -1,0 +1,43 @@
+"""Cut the pictures at the head of notebooks 05 to 07 from what these notebooks have stored.
+
+    python scripts/header_pictures.py
+
+writes `docs/images/05.png` to `07.png`: the first strip (a case on one page) of each, made smaller.
+"""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+from gradcam_video.show.movie import written_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDE = 950  # pixels
+
+
+def main() -> None:
+    for path in sorted((ROOT / "notebooks").glob("0[5-7]_*.ipynb")):
+        picture = first_strip(path)
+        small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
+        out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"
+        with written_whole(out) as temporary:
+            small.quantize(128).save(temporary, "png")
+        print(out.relative_to(ROOT), small.size)
+
+
+def first_strip(path: Path) -> Image.Image:
+    """A strip is stored as a JPEG, other figures are not."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/jpeg"):
+                return Image.open(BytesIO(base64.b64decode(picture)))
+    raise ValueError(f"{path.name} holds no strip: run it first, with scripts/run_notebooks.py")
+
+
+if __name__ == "__main__":
+    main()
