@@ -4,7 +4,8 @@ Three names stand for networks that were trained on Something-Something V2: the 
 templates, so a clip is explained without any training. A folder laid out as on the hub
 (config.json, preprocessor_config.json, model.safetensors) is read the same way, whatever it holds.
 
-`transformers` builds the networks and is needed for these names alone: the extra `hf`.
+`transformers` builds the networks and is needed for these names alone: the extra `hf`. The hub's
+client, `huggingface_hub`, comes with `accelerate`.
 """
 
 from __future__ import annotations

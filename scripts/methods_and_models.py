@@ -65,7 +65,7 @@ def _s3d() -> nn.Module:
     return net
 
 
-def _mvit(**as_published: bool) -> nn.Module:
+def _mvit(**as_published: Any) -> nn.Module:
     """Blocks of which the second halves height and width, as the published ones do thrice."""
     blocks = [
         mvit.MSBlockConfig(
@@ -83,7 +83,12 @@ def _mvit(**as_published: bool) -> nn.Module:
 
 
 def _swin() -> nn.Module:
-    sizes = {"embed_dim": 12, "depths": [2, 2], "num_heads": [2, 4], "window_size": [2, 3, 3]}
+    sizes: dict[str, Any] = {
+        "embed_dim": 12,
+        "depths": [2, 2],
+        "num_heads": [2, 4],
+        "window_size": [2, 3, 3],
+    }
     return swin_transformer.SwinTransformer3d(patch_size=[2, 4, 4], num_classes=K, **sizes)
 
 
