@@ -142,7 +142,8 @@ def _logits(model: VideoModel, films: Sequence[np.ndarray]) -> np.ndarray:
     inputs = []
     for film in films:
         count = len(film)
-        clip = Clip(film, np.arange(count) / model.fps, np.zeros(count, dtype=bool), "film")
+        times = np.arange(count) / (model.fps or 1.0)  # no rate: the frames are spread evenly
+        clip = Clip(film, times, np.zeros(count, dtype=bool), "film")
         inputs.append(model.preprocess(clip)[0])  # (1, 3, T, h, w)
     x = torch.cat(inputs)
     with evaluating(model.net):

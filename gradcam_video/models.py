@@ -1,8 +1,9 @@
 """VideoModel: a network with its labels, its preprocessing and its CAM layer; names and files.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, and what ships: `tabletop` and the two of notebook 08. Weights come
-from torchvision when online, from `--weights FILE` otherwise. Only safetensors and
+Kinetics-400 video networks, I3D and C3D (`zoo.py`), three transformers that know
+Something-Something V2 (`hub.py`), and what ships: `tabletop` and the two of notebook 08. Weights
+come from their publishers when online, from `--weights FILE` otherwise. Only safetensors and
 `torch.load(weights_only=True)` are ever read: a file that would run code is refused.
 """
 
@@ -11,7 +12,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +26,26 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import get_model, get_model_weights
 
+from . import hub
 from .clip import Clip
 from .errors import BadInput
-from .grid import View
+from .grid import Axis, View
 from .inflate import INFLATABLE, inflate
 from .labels import FORTY_NAMES, TEMPLATES
+from .layout import Fold
 from .tabletop.network import network as tabletop_network
-from .trace import Trace, evaluating, trace
+from .trace import Trace, evaluating, half_pixel_axes, trace
+from .zoo import ZOO
 
 FORMAT = "gradcam_video-1"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-KINETICS = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
+# torchvision's, each with the frames and the rate of its recipe (`weights.meta["_docs"]`), but for
+# r3d_18 … s3d, which are given the 16 frames of this package (s3d's recipe has 128).
+KINETICS = {
+    **dict.fromkeys(("r3d_18", "mc3_18", "r2plus1d_18", "s3d"), (16, 15.0)),
+    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), (16, 7.5)),
+    **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), (32, 15.0)),
+}
 SHIPPED = ("tabletop", "shortcut", "no-shortcut")  # their weights lie in the package
 
 
@@ -48,9 +59,11 @@ class VideoModel:
         mean, std: per channel, of pixels in 0..1.
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
             None: found by a trial forward, and said aloud.
+        fold: how that layer's output becomes (N, C, T', h, w); None: the trial forward says so.
         resize: what the frame is scaled to before the centre crop of `size`: its short side, or
             (height, width). None: the short side becomes the crop's, so that little is lost.
-        frames, fps: what the network was trained on, used where a clip is read for it.
+        frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
+            the frames are spread over the whole video.
         name: for titles and files.
         untrained: its weights are random; every output says so.
         remark: one line that every output carries.
@@ -69,8 +82,9 @@ class VideoModel:
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
+        fold: Fold | None = None,
         frames: int = 16,
-        fps: float = 4.0,
+        fps: float | None = 4.0,
         name: str | None = None,
         untrained: bool = False,
         remark: str = "",
@@ -92,15 +106,19 @@ class VideoModel:
                 "given: they must match one to one"
             )
         self.cam_layer = cam_layer or record.cam_layer()
-        shape = tuple(record.last_call(self.cam_layer).output.shape)[1:]
-        if len(shape) != 4:
+        self._own_fold = fold
+        output, found = record.last_call(self.cam_layer).output, fold or record.fold(self.cam_layer)
+        try:
+            shape = tuple(found.to_grid(output).shape)[1:]
+        except (RuntimeError, IndexError, ValueError) as error:
             raise BadInput(
-                f"layer {self.cam_layer!r} gives {len(shape) + 1}-dimensional output, not "
-                "(N, C, T', h, w): name another with cam_layer="
-            )
+                f"layer {self.cam_layer!r} gives {tuple(output.shape)}, which {fold} does not fit"
+            ) from error
         if cam_layer is None and not quiet:
+            tokens = "" if found.plain else f", folded from {found}"
             print(
-                f"{self.name}: reading layer {self.cam_layer!r}, activations (C, T', h, w) {shape}"
+                f"{self.name}: reading layer {self.cam_layer!r}, "
+                f"activations (C, T', h, w) {shape}{tokens}"
             )
 
     @property
@@ -129,6 +147,19 @@ class VideoModel:
         if key not in self._traces:
             self._traces[key] = trace(self.net, key)
         return self._traces[key]
+
+    def fold(self, shape: Sequence[int]) -> Fold:
+        """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
+        return self._own_fold or self.trace(shape).fold(self.cam_layer)
+
+    def grid_axes(self, shape: Sequence[int]) -> tuple[tuple[Axis, Axis, Axis], str]:
+        """Where the cells of the CAM layer's map lie on an input (3, T, H, W): `Trace.grid_axes`.
+
+        Of a fold that was given nothing more is known: its cells share the input evenly.
+        """
+        if self._own_fold is None:
+            return self.trace(shape).grid_axes(self.cam_layer)
+        return half_pixel_axes(self._own_fold.grid, shape[1:]), "half-pixel"
 
     def preprocess(self, clip: Clip) -> tuple[Tensor, View]:
         """A clip's frames as the network wants them, and which part of the picture they show.
@@ -178,7 +209,9 @@ class VideoModel:
         The network is *changed*: for a network that is still to be trained, do not.
         """
         fold_batch_norms(self.net, self.trace((3, self.frames, *self.size)))
-        self.net.to(memory_format=torch.channels_last_3d)
+        for tensor in (*self.net.parameters(), *self.net.buffers()):
+            if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
         self._traces.clear()  # the operations are others now
         return self
 
@@ -239,7 +272,7 @@ class Known:
     """One name that `load_model` takes."""
 
     name: str
-    kind: str  # "shipped", "inflated" (2D, ImageNet) or "video" (Kinetics-400)
+    kind: str  # "shipped", "inflated" (2D, ImageNet), "video" (Kinetics-400, UCF-101) or "hub"
     needs: str
     here: bool
 
@@ -247,19 +280,30 @@ class Known:
 def known_models() -> list[Known]:
     """The names `load_model` takes, what each needs, and whether its weights are here already."""
     rows = [Known(name, "shipped", "nothing: ships with the package", True) for name in SHIPPED]
-    for kind, names in (("inflated", INFLATABLE), ("video", KINETICS)):
-        what = "ImageNet" if kind == "inflated" else "Kinetics-400"
-        for name in sorted(names):
-            here = _cached(name)
-            needs = f"{what} weights from torchvision (online, once), or --weights FILE"
-            rows.append(Known(name, kind, needs, here))
+    data = dict.fromkeys(sorted(INFLATABLE), "ImageNet") | dict.fromkeys(
+        sorted(KINETICS), "Kinetics-400"
+    )
+    data |= {name: published.data for name, published in ZOO.items()}
+    for name, what in data.items():
+        kind = "inflated" if name in INFLATABLE else "video"
+        source = "torchvision" if name not in ZOO else "its publisher"
+        needs = f"{what} weights from {source} (online, once), or --weights FILE"
+        rows.append(Known(name, kind, needs, _cached(name)))
+    for name, checkpoint in hub.HUB.items():
+        needs = (
+            f"transformers, and the weights of {checkpoint.repository} (online, once), or a folder "
+            "of them with --weights"
+        )
+        rows.append(Known(name, "hub", needs, hub.is_cached(name)))
     return rows
 
 
 def _cached(name: str) -> bool:
-    """Whether torchvision's default weights already lie in torch's download cache."""
-    weights = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
+    """Whether the default weights already lie in torch's download cache."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if name in ZOO:
+        return (folder / ZOO[name].file).is_file()
+    weights = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
     return (folder / Path(weights.url).name).is_file()
 
 
@@ -279,10 +323,12 @@ def load_model(
     """A model by name or from a checkpoint of this package.
 
     Args:
-        name: one of `known_models()`, or the path of a .safetensors written by `save_model`.
-        weights: "default": a checkpoint's own, or torchvision's, downloaded once; a file:
+        name: one of `known_models()`; the path of a .safetensors written by `save_model`; or a
+            folder as on the Hugging Face hub.
+        weights: "default": a checkpoint's own, or those of its publisher, downloaded once; a file:
             .safetensors, or .pth/.pt/.th of tensors only, of the network itself or of the image
-            network that is inflated; None: random weights, and every output says UNTRAINED.
+            network that is inflated (of a network of the hub: its folder); None: random weights,
+            and every output says UNTRAINED.
         labels: names of the classes; None: those of the weights.
         device: "cpu", "cuda", "auto" (the GPU if there is one) …
         temporal_kernel, inflation, padding, which: see `inflate`. Image weights that have never
@@ -294,14 +340,16 @@ def load_model(
 
     Raises:
         BadInput: unknown name, weights that cannot be read, would run code, or are another
-            network's, or no connection to download them.
+            network's, no connection to download them, or a package that is not installed.
     """
     name = os.fspath(name)
     if name in SHIPPED:
         name = os.fspath(Path(__file__).parent / "weights" / f"{name}.safetensors")
-    if Path(name).suffix == ".safetensors" or os.sep in name:
+    if name in hub.HUB or hub.is_folder(Path(name)):
+        model = _from_hub(name, weights, labels, cam_layer)
+    elif Path(name).suffix == ".safetensors" or os.sep in name:
         model = _from_checkpoint(Path(name), weights, labels, cam_layer)
-    elif name in KINETICS:
+    elif name in KINETICS or name in ZOO:
         model = _video(name, weights, labels, cam_layer)
     elif name in INFLATABLE:
         options = {"temporal_kernel": temporal_kernel, "which": which}
@@ -326,35 +374,79 @@ def resolve_device(device: str | torch.device) -> str | torch.device:
 def _video(
     name: str, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
 ) -> VideoModel:
-    """One of torchvision's Kinetics-400 video networks."""
-    default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    names = tuple(default.meta["categories"])
-    if weights == "default":
-        net = _download(name)
-    else:
-        state = None if weights is None else read_weights(Path(weights))
-        classes = len(names)
-        if state is not None:
-            with torch.device("meta"):
-                expected = get_model(name).state_dict()
-            classes = _classes_of(state, expected, name, Path(str(weights))) or classes
-        net = get_model(name, weights=None, num_classes=classes)
-        if state is not None:
-            _load(net, state, name, Path(str(weights)))
-        names = _names_for(classes, names)
-    crop = default.transforms()
+    """One of the video networks of torchvision or of `zoo.py`."""
+    names, options = _published(name)
+    classes = len(names)
+    state, source = None, Path(name if weights in ("default", None) else str(weights))
+    if weights is not None:
+        state = _download_state(name) if weights == "default" else read_weights(source)
+        state = {ZOO[name].names(key): t for key, t in state.items()} if name in ZOO else state
+        with torch.device("meta"):
+            expected = _build_video(name, classes).state_dict()
+        classes = _classes_of(state, expected, name, source) or classes
+    elif labels:
+        classes = len(labels)
+    net = _build_video(name, classes)
+    if state is not None:
+        _load(net, state, name, source)
     return VideoModel(
         net,
-        labels or names,
-        size=(crop.crop_size[0], crop.crop_size[-1]),
-        mean=crop.mean,
-        std=crop.std,
+        labels or _names_for(classes, names),
         cam_layer=cam_layer,
-        resize=(crop.resize_size[0], crop.resize_size[-1]),
-        fps=15.0,  # torchvision's Kinetics recipe
         name=name,
         untrained=weights is None,
         quiet=True,
+        **options,
+    )
+
+
+def _published(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The labels of a video network's own weights, and what they were trained on."""
+    if name in ZOO:
+        known = ZOO[name]
+        options = {key: getattr(known, key) for key in ("size", "resize", "mean", "std", "frames")}
+        return known.labels(), {**options, "fps": known.fps}
+    default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
+    crop, (frames, fps) = default.transforms(), KINETICS[name]
+    rows, *columns = crop.resize_size  # one number: the short side
+    return tuple(default.meta["categories"]), {
+        "size": (crop.crop_size[0], crop.crop_size[-1]),
+        "resize": (rows, *columns) if columns else rows,
+        "mean": crop.mean,
+        "std": crop.std,
+        "frames": frames,
+        "fps": fps,
+    }
+
+
+def _build_video(name: str, classes: int) -> nn.Module:
+    """A video network with random weights."""
+    if name in ZOO:
+        return ZOO[name].build(classes)
+    return get_model(name, weights=None, num_classes=classes)
+
+
+def _from_hub(
+    name: str, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
+) -> VideoModel:
+    """A named network of the Hugging Face hub, or any in a folder laid out as there."""
+    if weights is None:
+        if name not in hub.HUB:
+            raise BadInput(f"{name}: random weights are made for names alone, not for a folder")
+        loaded = hub.untrained(name, len(labels) if labels else len(TEMPLATES))
+    elif weights == "default":
+        loaded = hub.read_folder(hub.download(name) if name in hub.HUB else Path(name))
+    else:
+        loaded = hub.read_folder(Path(weights))
+    return VideoModel(
+        loaded.net,
+        labels or loaded.labels,
+        cam_layer=cam_layer,
+        fps=hub.HUB[name].fps if name in hub.HUB else None,
+        name=name if name in hub.HUB else Path(name).name,
+        untrained=weights is None,
+        quiet=True,
+        **loaded.options,
     )
 
 
@@ -418,10 +510,29 @@ def _build2d(name: str, classes: int) -> nn.Module:
     return get_model(name, weights=None, num_classes=classes, **extra)
 
 
+def _download_state(name: str) -> dict[str, Tensor]:
+    """The tensors of a video network's own weights, from their server or torch's cache."""
+    if name not in ZOO:
+        return _download(name).state_dict()
+    known = ZOO[name]
+    with _downloading(name):
+        torch.hub.load_state_dict_from_url(
+            known.url, map_location="cpu", check_hash=True, file_name=known.file, weights_only=True
+        )
+    return read_weights(Path(torch.hub.get_dir()) / "checkpoints" / known.file)
+
+
 def _download(name: str) -> nn.Module:
     """torchvision's own weights, from its server or torch's cache."""
-    try:
+    with _downloading(name):
         return get_model(name, weights="DEFAULT")
+
+
+@contextmanager
+def _downloading(name: str) -> Generator[None]:
+    """What a download may raise, as one line that names the way out."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a broken hash a RuntimeError
         raise BadInput(
             f"the weights of {name} could not be downloaded ({error}): connect once, or give a "
@@ -599,9 +710,11 @@ def _from_checkpoint(
 def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name in SHIPPED:  # one network, taught three times
         return lambda options, classes: tabletop_network(classes, **options)
-    if name in KINETICS:
-        return lambda options, classes: get_model(name, weights=None, num_classes=classes)
+    if name in KINETICS or name in ZOO:
+        return lambda options, classes: _build_video(name, classes)
+    if name in hub.HUB:
+        return lambda options, classes: hub.untrained(name, classes, **options).net
     return lambda options, classes: inflate(_build2d(name, classes), **options)
 
 
-_BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *INFLATABLE)}
+_BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE)}

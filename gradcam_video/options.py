@@ -13,7 +13,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--model", default="tabletop", metavar="M", help="default: tabletop; see `models`"
     )
     parser.add_argument(
-        "--weights", metavar="FILE", help="safetensors or a state_dict; none: random (UNTRAINED)"
+        "--weights",
+        metavar="FILE",
+        help="safetensors or a state_dict, or a folder as on the hub; none: random (UNTRAINED)",
     )
     parser.add_argument("--inflation", choices=["mean", "centre"], help="how 2D filters inflate")
     parser.add_argument("--padding", choices=["zeros", "replicate"], help="padding in time")

@@ -25,9 +25,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .errors import BadInput
 from .films import Augment
+from .hub import HUB
 from .inflate import INFLATABLE
 from .labels import fold
 from .models import _BUILDERS, KINETICS, VideoModel, load_model
+from .zoo import ZOO
 
 FOLDER = Path(__file__).parent / "recipes"
 CHANGES = Augment()
@@ -293,7 +295,7 @@ def build(
 def _architecture(network: Network) -> dict[str, Any]:
     """What `save_model` needs to build the network again."""
     name = network.name
-    if name in KINETICS:
+    if name in (*KINETICS, *ZOO, *HUB):
         return {"name": name}
     if name in INFLATABLE:
         inflation = {"weights": network.inflation, "padding": network.padding}

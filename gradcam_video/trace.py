@@ -10,6 +10,10 @@ looks like. Three questions are answered from the record:
 - is everything behind that layer global average pooling and one linear layer
   (`Trace.linear_head`)? Then the maps of all classes are one matrix product (Zhou et al. 2016).
   A network that averages a map of class scores, as SqueezeNet does, needs not even that.
+
+A layer may give its cells as tokens or with the channels last; `Trace.fold` says how they become
+(N, C, T', h, w). A network that reads a class token alone does not look at what its last block
+leaves in the other tokens: their gradient is exactly zero, and the layer is what that block reads.
 """
 
 from __future__ import annotations
@@ -28,11 +32,12 @@ from torch.utils._pytree import tree_iter
 
 from .errors import BadInput
 from .grid import Axis
+from .layout import Fold, Layout, follow, of_input
 
-# Per axis (time, rows, columns): (offset, stride) of a tensor's last three dimensions on the input.
-Geometry = tuple[tuple[float, float], ...]
-
-_VIEWS = {"view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"}
+_VIEWS = {
+    *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
+    "as_strided",  # what a mean over channels last leaves
+}
 _WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
 
@@ -41,7 +46,7 @@ class Call:
     """One call of a module during the trial forward."""
 
     name: str
-    output: Tensor
+    output: Tensor  # the first one, where there are several
     version: int  # of the output tensor: in-place operations count it up
     changed: bool  # false for Identity, and for Dropout at inference: the output is the input
     step: int  # how many operations had run when the module returned
@@ -74,7 +79,7 @@ class Trace:
     operations: list[Operation] = field(default_factory=list)
     logits: Tensor | None = None
     parameters: dict[int, str] = field(default_factory=dict)  # id of the meta tensor -> name
-    geometry: dict[int, Geometry] = field(default_factory=dict)  # id of a tensor -> its geometry
+    layouts: dict[int, Layout] = field(default_factory=dict)  # id of a tensor -> where cells lie
 
     @property
     def classes(self) -> int:
@@ -106,28 +111,119 @@ class Trace:
         pool) is passed over where there is another. Among the modules that return the very map,
         the outermost: `layer4` rather than `layer4.2.relu`.
 
+        Tokens count where a residual block ends, and where other tokens than the class token reach
+        the logits from there. Where they are read through a layer norm alone, as by the attention
+        of a class token, its output is the map: a norm does not feel its input grow, so the
+        gradient there is orthogonal to the activations, and HiResCAM would be zero everywhere.
+
         Raises:
-            BadInput: nothing in the network gives a (N, C, T', h, w) map.
+            BadInput: nothing in the network gives such a map.
         """
         last_weight = max(
             (i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1
         )
+        sums = {id(op.output) for op in self.operations if op.name == "add"}
+        blocks = [c.name for c in self.calls if c.name and id(c.output) in sums and self._tokens(c)]
+        last = {call.name: call for call in self.calls}  # the one whose output is read
         best: Call | None = None
         for call in self.calls:
-            shape = call.output.shape
-            roomy = len(shape) == 5 and shape[-1] * shape[-2] > 1
-            if not (roomy and call.changed and call.name):
+            fold = self._fold(call.output)
+            if fold is None or fold.grid[1] * fold.grid[2] == 1:
                 continue
-            if best is not None and best.output.shape[2] > 1 and shape[2] == 1:
+            if not (call.changed and call.name) or call is not last[call.name]:
                 continue
-            if call.step <= last_weight or self.linear_head(call.name) is not None:
+            if best is not None and self._moments(best) > 1 and fold.grid[0] == 1:
+                continue
+            if fold.plain and any(call.name.startswith(f"{block}.") for block in blocks):
+                continue  # part of an attention, beside the tokens
+            mean_behind = self.linear_head(call.name) is not None
+            if not mean_behind and not fold.plain:
+                ends_block = id(call.output) in sums
+                if not (ends_block and self._reach_logits(call.output, call.step)):
+                    continue
+            if call.step <= last_weight or mean_behind:
                 best = call  # a later call that returns the same map is further out
         if best is None:
             raise BadInput(
-                "no layer of this network gives (N, C, T', h, w) activations before its last "
-                "weights: name one with cam_layer="
+                "no layer of this network gives (N, C, T', h, w) activations, or tokens that could "
+                "be followed, before its last weights: name one with cam_layer="
             )
-        return best.name
+        return best.name if self._plain(best) else self._norm_behind(best) or best.name
+
+    def fold(self, layer: str) -> Fold:
+        """How a layer's output becomes (N, C, T', h, w).
+
+        Raises:
+            BadInput: it cannot, or not as far as the trial forward could follow.
+        """
+        output = self.last_call(layer).output
+        fold = self._fold(output)
+        if fold is None:
+            raise BadInput(
+                f"layer {layer!r} gives {output.ndim}-dimensional output {tuple(output.shape)}, "
+                "not (N, C, T', h, w) nor tokens that could be followed: name another with "
+                "cam_layer=, or say how it folds with fold="
+            )
+        return fold
+
+    def _fold(self, output: Tensor) -> Fold | None:
+        layout = self.layouts.get(id(output))
+        if layout is not None:
+            return layout.fold
+        # Something on the way could not be followed; five dimensions mean what they mostly do.
+        frames, rows, columns = output.shape[-3:] if output.ndim == 5 else (0, 0, 0)
+        return Fold("n c t h w", (frames, rows, columns)) if frames else None
+
+    def _tokens(self, call: Call) -> bool:
+        fold = self._fold(call.output)
+        return fold is not None and not fold.plain
+
+    def _plain(self, call: Call) -> bool:
+        fold = self._fold(call.output)
+        return fold is not None and fold.plain
+
+    def _norm_behind(self, call: Call) -> str | None:
+        """The layer norm through which alone the cells of a call's output reach the logits."""
+        readers = [
+            (step, op)
+            for step, op in enumerate(self.operations[call.step :], start=call.step)
+            if any(t is call.output for t in op.inputs)
+            and not self._takes_class_token(op, call.output)
+            and self._reach_logits(op.output, step + 1)
+        ]
+        if len(readers) != 1 or readers[0][1].name != "native_layer_norm":
+            return None
+        norms = [c.name for c in self.calls if c.output is readers[0][1].output]
+        return norms[0] if norms and self.count(norms[0]) == 1 else None
+
+    def _moments(self, call: Call) -> int:
+        fold = self._fold(call.output)
+        return fold.grid[0] if fold else 1
+
+    def _reach_logits(self, output: Tensor, step: int) -> bool:
+        """Whether the cells of a tensor reach the logits by the operations from `step` on.
+
+        They do not where nothing but the class token is read behind it, and no attention has
+        carried them there.
+        """
+        reached = {id(output): id(output) not in self.layouts}  # have they left their own places?
+        for op in self.operations[step:]:
+            sources = [t for t in op.inputs if id(t) in reached]
+            left = any(reached[id(t)] for t in sources)
+            if sources and (left or not self._takes_class_token(op, sources[0])):
+                reached[id(op.output)] = left or id(op.output) not in self.layouts
+        return id(self.logits) in reached
+
+    def _takes_class_token(self, op: Operation, source: Tensor) -> bool:
+        """Whether an operation takes nothing but entries that come before the cells."""
+        layout = self.layouts.get(id(source))
+        if layout is None or op.name not in ("select", "slice"):
+            return False
+        given: list[Any] = [*op.arguments[1:], None, None]
+        dim, first, last = given[:3]
+        if op.name == "select":
+            last = first + 1
+        return last is not None and 0 < last <= layout.extra((dim or 0) % source.ndim)
 
     def grid_axes(self, layer: str) -> tuple[tuple[Axis, Axis, Axis], str]:
         """Where the cells of a layer's map lie on the input, and how that is known.
@@ -136,13 +232,11 @@ class Trace:
             the axes (time, rows, columns), and "receptive-field", or "half-pixel" where an
             operation on the way could not be followed.
         """
-        output = self.last_call(layer).output
-        cells, sizes = output.shape[-3:], self.input_shape[-3:]
-        geometry = self.geometry.get(id(output))
-        if geometry is None:
-            axes = [Axis.half_pixel(c, s) for c, s in zip(cells, sizes, strict=True)]
-            return (axes[0], axes[1], axes[2]), "half-pixel"
-        axes = [Axis(c, s, *g) for c, s, g in zip(cells, sizes, geometry, strict=True)]
+        cells, sizes = self.fold(layer).grid, self.input_shape[-3:]
+        layout = self.layouts.get(id(self.last_call(layer).output))
+        if layout is None:
+            return half_pixel_axes(cells, sizes), "half-pixel"
+        axes = [Axis(c, s, *g) for c, s, g in zip(cells, sizes, layout.places, strict=True)]
         return (axes[0], axes[1], axes[2]), "receptive-field"
 
     def changed_in_place_after(self, layer: str) -> bool:
@@ -159,6 +253,7 @@ class Trace:
         call = self.last_call(layer)
         if self.changed_in_place_after(layer):
             return None
+        maps = {id(call.output)}  # the map, and the same with its dimensions in another order
         pooled: set[int] = set()
         transposed: dict[int, str] = {}
         found: dict[int, LinearHead] = {}
@@ -166,10 +261,13 @@ class Trace:
             sources = {id(t) for t in op.inputs}
             if op.name in ("t", "transpose") and id(op.inputs[0]) in self.parameters:
                 transposed[id(op.output)] = self.parameters[id(op.inputs[0])]
-            elif id(call.output) in sources:
-                if not _pools_all(op, call.output):
+            elif sources & maps:
+                if op.name in ("permute", "transpose"):
+                    maps.add(id(op.output))
+                elif self._pools_all(op, op.inputs[0]):
+                    pooled.add(id(op.output))
+                else:
                     return None
-                pooled.add(id(op.output))
             elif sources & pooled:
                 if op.name in _VIEWS:
                     pooled.add(id(op.output))
@@ -186,19 +284,32 @@ class Trace:
             return LinearHead(None, None)
         return found.get(id(self.logits))
 
+    def _pools_all(self, op: Operation, source: Tensor) -> bool:
+        """Whether an operation averages a map over all of its cells, and over nothing else."""
+        fold, layout = self._fold(source), self.layouts.get(id(source))
+        if fold is None or fold.extra:
+            return False
+        if op.name == "mean":
+            channels = 1 if layout is None else layout.dim_of("c")
+            over = {d % source.ndim for d in op.arguments[1] or range(source.ndim)}
+            rest = range(1, source.ndim)
+            return channels not in over and all(
+                d in over or source.shape[d] == 1 for d in rest if d != channels
+            )
+        if not fold.plain or op.output.numel() != source.shape[0] * source.shape[1]:
+            return False
+        if op.name == "_adaptive_avg_pool3d":
+            return True
+        # A pool with the whole map under one kernel; with padding it would divide by more.
+        kernel = list(op.arguments[1]) if op.name == "avg_pool3d" else []
+        padding = op.arguments[3] if len(op.arguments) > 3 else [0]
+        return kernel == list(source.shape[-3:]) and not any(padding)
 
-def _pools_all(op: Operation, source: Tensor) -> bool:
-    """Whether an operation averages a (N, C, T', h, w) tensor over all of T', h, w."""
-    if tuple(op.output.shape[:2]) != tuple(source.shape[:2]):
-        return False
-    if op.output.numel() != source.shape[0] * source.shape[1]:
-        return False
-    if op.name in ("mean", "_adaptive_avg_pool3d"):
-        return True
-    # A pool with the whole map under one kernel; with padding it would divide by more.
-    kernel = list(op.arguments[1]) if op.name == "avg_pool3d" else []
-    padding = op.arguments[3] if len(op.arguments) > 3 else [0]
-    return kernel == list(source.shape[-3:]) and not any(padding)
+
+def half_pixel_axes(cells: Sequence[int], sizes: Sequence[int]) -> tuple[Axis, Axis, Axis]:
+    """Axes (time, rows, columns) whose cells share them evenly."""
+    time, rows, columns = (Axis.half_pixel(c, s) for c, s in zip(cells, sizes, strict=True))
+    return time, rows, columns
 
 
 def trace(net: nn.Module, shape: Sequence[int]) -> Trace:
@@ -274,6 +385,8 @@ def _watch(net: nn.Module, record: Trace, x: Tensor) -> Generator[None]:
         if id(module) not in names:
             return
         before = entered.pop()
+        if isinstance(output, tuple | list) and output:
+            output = output[0]  # a block that says its grid, or its attention, beside its tokens
         if isinstance(output, Tensor):
             keep.append(output)
             version = output._version
@@ -282,7 +395,7 @@ def _watch(net: nn.Module, record: Trace, x: Tensor) -> Generator[None]:
                 Call(names[id(module)], output, version, changed, len(record.operations))
             )
 
-    record.geometry[id(x)] = ((0.0, 1.0),) * 3
+    record.layouts[id(x)] = of_input(x.shape)
     keep.append(x)
     hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
@@ -294,7 +407,7 @@ def _watch(net: nn.Module, record: Trace, x: Tensor) -> Generator[None]:
 
 
 class _Recorder(TorchDispatchMode):
-    """Sees every operation; notes it and works out the geometry of its output."""
+    """Sees every operation; notes it and works out the layout of its output."""
 
     def __init__(self, record: Trace, keep: list[Any]) -> None:
         super().__init__()
@@ -314,89 +427,10 @@ class _Recorder(TorchDispatchMode):
         for output in outputs if name in ("split", "chunk", "unbind") else outputs[:1]:
             self.keep.append((inputs, output))
             self.record.operations.append(Operation(name, inputs, output, args))
-            known = self.record.geometry
-            geometry = _geometry(name, args, inputs, output, known)
-            if geometry is not None:
-                known[id(output)] = geometry
+            known = self.record.layouts
+            layout = follow(name, args, inputs, output, known)
+            if layout is not None:
+                known[id(output)] = layout
             elif any(output is t for t in inputs):  # overwritten by something not understood
                 known.pop(id(output), None)
         return result
-
-
-def _geometry(
-    name: str,
-    args: tuple[Any, ...],
-    inputs: list[Tensor],
-    output: Tensor,
-    known: dict[int, Geometry],
-) -> Geometry | None:
-    """Where the cells of an operation's output lie, given where those of its inputs do."""
-    sources = [t for t in inputs if id(t) in known]
-    if not sources or output.ndim < 3:
-        return None
-    source = sources[0]
-    before = known[id(source)]
-    if name == "convolution":
-        _, weight, _, stride, padding, dilation, is_transposed = args[:7]
-        if is_transposed or output.ndim != 5:
-            return None
-        return _slide(before, weight.shape[-3:], stride, padding, dilation)
-    if name in ("max_pool3d_with_indices", "avg_pool3d"):
-        kernel = args[1]
-        stride = args[2] if len(args) > 2 and args[2] else kernel
-        padding = args[3] if len(args) > 3 else [0]
-        dilation = args[4] if name.startswith("max") and len(args) > 4 else [1]
-        return _slide(before, kernel, stride, padding, dilation)
-    if name in ("constant_pad_nd", "replication_pad3d", "reflection_pad3d"):
-        starts = list(args[1][0::2][:3])  # last dimension first
-        starts = [0] * (3 - len(starts)) + starts[::-1]
-        return tuple((o - s * p, s) for (o, s), p in zip(before, starts, strict=True))
-    if name == "slice":
-        given: list[Any] = [*args[1:], *(0, 0, None, 1)[len(args) - 1 :]]
-        dim, start, step = given[0], given[1] or 0, given[3]
-        axis = dim % source.ndim - (source.ndim - 3)
-        if axis < 0:
-            return before
-        if start < 0:
-            start += source.shape[dim]
-        moved = list(before)
-        moved[axis] = (before[axis][0] + before[axis][1] * start, before[axis][1] * step)
-        return tuple(moved)
-    if name == "cat":
-        dim = (args[1] if len(args) > 1 else 0) % output.ndim
-        axis = dim - (output.ndim - 3)
-        if axis < 0:
-            return before
-        # Padding by concatenation: the longest piece says where the others lie.
-        longest = max(sources, key=lambda t: t.shape[dim])
-        start = sum(t.shape[dim] for t in inputs[: [id(t) for t in inputs].index(id(longest))])
-        moved = list(known[id(longest)])
-        moved[axis] = (moved[axis][0] - moved[axis][1] * start, moved[axis][1])
-        return tuple(moved)
-    # Anything that keeps (T', h, w) keeps the places: ReLU, batch norm, a residual sum, a channel
-    # shuffle. Branches that meet with different offsets (even kernels) are averaged.
-    same = [known[id(t)] for t in sources if t.shape[-3:] == output.shape[-3:]]
-    same = [g for g in same if [s for _, s in g] == [s for _, s in same[0]]]
-    if not same:
-        return None
-    return tuple((sum(g[a][0] for g in same) / len(same), same[0][a][1]) for a in range(3))
-
-
-def _slide(
-    before: Geometry,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-) -> Geometry:
-    """A sliding window: output 0 is centred (k-1)·d/2 - p input cells from input 0."""
-
-    def three(value: Sequence[int]) -> Sequence[int]:
-        return list(value) * 3 if len(value) == 1 else value
-
-    return tuple(
-        (o + s * ((k - 1) * d / 2 - p), s * step)
-        for (o, s), k, step, p, d in zip(
-            before, three(kernel), three(stride), three(padding), three(dilation), strict=True
-        )
-    )

@@ -412,11 +412,11 @@ def _pixel_scale(model: VideoModel, device: torch.device) -> tuple[Tensor, Tenso
 
 @contextmanager
 def _watch(net: nn.Module, layer: str) -> Generator[list[Tensor]]:
-    """A list that always holds the layer's last output, `(N, C, T', h, w)`."""
+    """A list that always holds the layer's last output, `(N, C, T', h, w)` or tokens."""
     last: list[Tensor] = []
 
-    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        last[:] = [output]
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        last[:] = [output[0] if isinstance(output, tuple) else output]
 
     hook = net.get_submodule(layer).register_forward_hook(keep)
     try:

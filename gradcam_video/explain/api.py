@@ -69,7 +69,7 @@ def explain(
         started = time.perf_counter()
         inputs = [model.preprocess(c) for c in group]
         x = torch.cat([x for x, _ in inputs])  # (N, 3, T, H, W)
-        axes, align = model.trace(x.shape[1:]).grid_axes(model.cam_layer)
+        axes, align = model.grid_axes(x.shape[1:])
         classes_ = None if wanted is None else torch.from_numpy(wanted)
         at_once = batch or max(COPIES, clips_at_once(model))
         found = how(model, x, classes_, autocast=autocast, at_once=at_once)

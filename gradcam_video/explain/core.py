@@ -14,11 +14,14 @@ layer. Behind it there are two cases, which agree wherever both apply:
   of class scores they are that map);
 - any other head: only the head is recorded, and its vector-Jacobian product is taken for many
   classes at once.
+
+A layer that gives tokens, or channels last, is folded into A and A back into its output, at the one
+place where the network is caught (`_Catch`); class tokens stay what they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -69,12 +72,12 @@ def maps_of(
     head = None if per_step or by_gradient else record.linear_head(layer)
     with evaluating(model.net):
         if head is None:
-            catch = _Cut(model.net, layer, record.count(layer))
+            catch = _Cut(model, x.shape[1:])
             logits, activations = catch.run(x, autocast)
             wanted = _indices(classes, logits)
             signed = _by_gradient(logits, activations, wanted, per_step)
         else:
-            catch = _Catch(model.net, layer, record.count(layer))
+            catch = _Catch(model, x.shape[1:])
             logits, activations = catch.run(x, autocast)
             wanted = _indices(classes, logits)
             if head.weight is None:  # the activations are class scores already: alpha = 1 / Z
@@ -144,10 +147,16 @@ def _vjp(logits: Tensor, activations: Tensor, ask: Tensor) -> Tensor:
 
 
 class _Catch:
-    """Runs a network without a graph and keeps the output of one layer."""
+    """Runs a network without a graph and keeps the output of its CAM layer, as a grid of cells.
 
-    def __init__(self, net: nn.Module, layer: str, calls: int) -> None:
-        self.net, self.layer, self.calls = net, net.get_submodule(layer), calls
+    Args:
+        model: the network with its CAM layer.
+        shape: of the input, (3, T, H, W).
+    """
+
+    def __init__(self, model: VideoModel, shape: Sequence[int]) -> None:
+        self.net, self.layer = model.net, model.net.get_submodule(model.cam_layer)
+        self.calls, self.fold = model.trace(shape).count(model.cam_layer), model.fold(shape)
         self.activations: Tensor | None = None
 
     def run(self, x: Tensor, autocast: bool | torch.dtype) -> tuple[Tensor, Tensor]:
@@ -161,10 +170,10 @@ class _Catch:
                 torch.autocast(x.device.type, dtype=dtype, enabled=bool(autocast))
             )
 
-            def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+            def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
                 nonlocal remaining
                 remaining -= 1  # a layer that runs several times is caught at its last call
-                return self.caught(output) if remaining == 0 else None
+                return self._replaced(output) if remaining == 0 else None
 
             handle = self.layer.register_forward_hook(hook)
             self.contexts.callback(handle.remove)
@@ -172,19 +181,29 @@ class _Catch:
         assert self.activations is not None
         return logits, self.activations
 
-    def caught(self, output: Tensor) -> Tensor | None:
-        """What to do with the layer's output; a tensor returned takes its place."""
-        self.activations = output
+    def _replaced(self, output: Any) -> Any:
+        """The layer's output with other cells in it; None: it stays."""
+        several = isinstance(output, tuple | list)
+        tokens: Tensor = output[0] if several else output
+        cells = self.caught(self.fold.to_grid(tokens))
+        if cells is None:
+            return None
+        tokens = self.fold.from_grid(cells, tokens)
+        return type(output)((tokens, *output[1:])) if several else tokens
+
+    def caught(self, cells: Tensor) -> Tensor | None:
+        """What to do with the layer's cells (N, C, T', h, w); a tensor returned replaces them."""
+        self.activations = cells
         return None
 
 
 class _Cut(_Catch):
     """The same, but from the layer on a graph is recorded: that of the head alone."""
 
-    def caught(self, output: Tensor) -> Tensor:
+    def caught(self, cells: Tensor) -> Tensor:
         # The contexts opened here close with the run, innermost first.
-        self.contexts.enter_context(torch.autocast(output.device.type, enabled=False))
+        self.contexts.enter_context(torch.autocast(cells.device.type, enabled=False))
         self.contexts.enter_context(torch.enable_grad())
-        self.activations = output.detach().to(self.head_dtype or output.dtype).requires_grad_()
+        self.activations = cells.detach().to(self.head_dtype or cells.dtype).requires_grad_()
         # A copy goes on: an in-place ReLU in the head may overwrite it.
         return self.activations.clone()

@@ -5,13 +5,15 @@ A[c, i] is the activation of channel c in cell i of the T'·h·w = Z cells, y[k]
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...errors import BadInput
+from ...models import VideoModel
 from ..core import _at_least_float32, _Catch, maps_of
 from .base import Axes, Maps, Method, Run, on_every_class, spread
 
@@ -144,12 +146,12 @@ class AblationCAM(Method):
 class _Ablate(_Catch):
     """Runs a network whose layer lacks one channel, another in every clip of the batch."""
 
-    def __init__(self, net: nn.Module, layer: str, calls: int, *, channels: Tensor) -> None:
-        super().__init__(net, layer, calls)
+    def __init__(self, model: VideoModel, shape: Sequence[int], *, channels: Tensor) -> None:
+        super().__init__(model, shape)
         self.channels = channels
 
-    def caught(self, output: Tensor) -> Any:
-        self.activations = output.clone()
-        own = torch.arange(len(output), device=output.device)
+    def caught(self, cells: Tensor) -> Tensor:
+        self.activations = cells.clone()
+        own = torch.arange(len(cells), device=cells.device)
         self.activations[own, self.channels] = 0
         return self.activations

@@ -102,7 +102,7 @@ class Run:
     @property
     def axes(self) -> Axes:
         """Where the cells of the CAM layer lie on the input."""
-        return self.model.trace(self.x.shape[1:]).grid_axes(self.model.cam_layer)[0]
+        return self.model.grid_axes(self.x.shape[1:])[0]
 
     def activations(self) -> tuple[Tensor, Tensor]:
         """One forward without a graph: logits (N, K), activations (N, C, T', h, w)."""
@@ -114,9 +114,7 @@ class Run:
 
     def caught_by(self, catch: type[_Catch], x: Tensor, **more: Any) -> tuple[Tensor, Tensor]:
         """One forward of x, with a catch on the CAM layer."""
-        layer = self.model.cam_layer
-        calls = self.model.trace(self.x.shape[1:]).count(layer)
-        return catch(self.model.net, layer, calls, **more).run(x, self.autocast)
+        return catch(self.model, self.x.shape[1:], **more).run(x, self.autocast)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
