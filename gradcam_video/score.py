@@ -64,7 +64,7 @@ class ClipScore:
         source: the clip's name.
         label: its true class, whose map is scored.
         right: the network names that class first.
-        camera: the action is the camera's own; `values` then holds temporal pointing alone.
+        camera: the action is the camera's own; `values` then holds only what asks *when*.
         empty: the map holds no positive evidence.
         empty_frames: share of the frames with truth in which the map is empty.
         outside: share of the truth's pixels outside the network's crop, NaN without truth.
@@ -149,7 +149,7 @@ Values = dict[tuple[str, str, str], float]
 def _where(
     drawn: np.ndarray, oracles: Mapping[str, np.ndarray], truths: Mapping[str, np.ndarray]
 ) -> Values:
-    """Energy and pointing of the map and of what it is compared with."""
+    """Energy, pointing and rank accuracy of the map and of what it is compared with."""
     values: Values = {}
     for kind, truth in truths.items():
         maps = {
@@ -162,11 +162,16 @@ def _where(
         for who, one in maps.items():
             values["energy", kind, who] = metrics.energy(one, truth) if there else math.nan
             values["pointing", kind, who] = metrics.pointing(one, truth)
+            # Of a uniform map it is the same, its area: no need to sort for it.
+            right = values["energy", kind, who] if who == "uniform" else None
+            values["rank_accuracy", kind, who] = (
+                metrics.rank_accuracy(one, truth) if right is None else right
+            )
     return values
 
 
 def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[int, int]) -> Values:
-    """Temporal pointing of the map and of what it is compared with.
+    """Temporal pointing and temporal IoU of the map and of what it is compared with.
 
     The oracle is the drawn truth: it knows where, not when, for the hand is often in sight before
     and after the action too.
@@ -187,6 +192,7 @@ def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[in
             evidence["oracle"] = oracles[kind].sum(axis=(1, 2))
         for who, one in evidence.items():
             values[measure, kind, who] = metrics.temporal_pointing(one, action, slack)
+            values["temporal_iou", kind, who] = metrics.temporal_iou(one, action, slack)
     return values
 
 
@@ -510,8 +516,10 @@ _LINES = (
     ("energy_times_uniform", "energy, × uniform"),
     ("energy", "energy in the truth"),
     ("pointing", "pointing"),
+    ("rank_accuracy", "rank accuracy"),
     ("temporal_pointing", "temporal pointing"),
     ("temporal_pointing_filled", "  where the action fills the clip"),
+    ("temporal_iou", "temporal IoU"),
     ("following", "following"),
 )
 _GROUPS = (
