@@ -81,6 +81,8 @@ def explain(
         seconds = (time.perf_counter() - started) / len(group)
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
+            if options:
+                remarks.append(f"{method}: {', '.join(f'{k}={v}' for k, v in options.items())}")
             if how.same_for_all:
                 remarks.append(f"{method} knows no class: every class has the same map")
             explanations.append(

@@ -150,5 +150,6 @@ class _Ablate(_Catch):
 
     def caught(self, output: Tensor) -> Any:
         self.activations = output.clone()
-        self.activations[torch.arange(len(output)), self.channels] = 0
+        own = torch.arange(len(output), device=output.device)
+        self.activations[own, self.channels] = 0
         return self.activations

@@ -7,6 +7,7 @@ motion and leaves the things.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, product
@@ -43,7 +44,8 @@ class Occlusion(Method):
 
     Args:
         window: (frames, rows, columns) of the box; None: a quarter of the clip each way.
-        step: by how much it moves; None: half its rows and columns, and its whole duration.
+        step: by how much it moves at most (the places are spread evenly, so that they cover all of
+            the clip); None: half its rows and columns, and its whole duration.
         baseline: what hides; "mean" (the paper's grey) or "frozen".
     """
 
@@ -75,17 +77,18 @@ class Occlusion(Method):
     def _axes(self, x: Tensor) -> tuple[Axes, tuple[int, ...]]:
         """Where the centres of the boxes lie, and the size of a box in this clip."""
         sizes = x.shape[-3:]
-        window = [min(w, n) for w, n in zip(self.window or _parts(sizes), sizes, strict=True)]
+        window = self.window or [max(1, n // 4) for n in sizes]
+        window = tuple(min(w, n) for w, n in zip(window, sizes, strict=True))
         step = self.step or (window[0], *(max(1, w // 2) for w in window[1:]))
-        time, rows, columns = (
-            Axis((n - w) // s + 1, n, (w - 1) / 2, float(s))
-            for n, w, s in zip(sizes, window, step, strict=True)
-        )
-        return (time, rows, columns), tuple(window)
+        time, rows, columns = map(_places, sizes, window, step)
+        return (time, rows, columns), window
 
 
-def _parts(sizes: tuple[int, ...]) -> list[int]:
-    return [max(1, n // 4) for n in sizes]
+def _places(size: int, window: int, step: int) -> Axis:
+    """The centres of windows that are spread evenly over an axis, `step` or less apart."""
+    places = math.ceil((size - window) / step) + 1
+    stride = (size - window) / (places - 1) if places > 1 else 1.0
+    return Axis(places, size, (window - 1) / 2, stride)
 
 
 def _hide(
@@ -96,7 +99,7 @@ def _hide(
     while some := list(islice(places, at_once)):
         piece = x.repeat(len(some), 1, 1, 1, 1)
         for one, place in zip(piece, some, strict=True):
-            starts = [int(axis.stride) * i for axis, i in zip(axes, place, strict=True)]
+            starts = [round(axis.stride * i) for axis, i in zip(axes, place, strict=True)]
             t, r, c = (slice(s, s + w) for s, w in zip(starts, window, strict=True))
             one[:, t, r, c] = base[:, t, r, c]
         yield piece
