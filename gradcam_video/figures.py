@@ -35,6 +35,7 @@ from .tabletop import sample
 PAGE = "index.html"
 FIRST_SEED = 5_000_000  # scripts/train_tabletop.py trains on seeds from 500,000,000 on
 MADE_SCENES = 3  # per class
+CLEAR_OUTPUTS = "jupyter nbconvert --clear-output --inplace notebooks/0[567]*.ipynb"
 MOST_CLIPS = 8  # of a data set, for each figure asked for: all are held at once, 5 MB each on V2
 
 
@@ -166,6 +167,30 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
             yield sample(label, FIRST_SEED + 1000 * seed + number).clip, label
 
     return draw()
+
+
+def case_clips(
+    model: VideoModel, data: str | Path | None = None, *, seed: int = 0, most: int = 120
+) -> Iterator[tuple[Clip, str]]:
+    """Clips with their true labels: made ones, or those of a data set on disk.
+
+    A line says what pictures of a real data set mean for a notebook that stores them.
+
+    Args:
+        data: a folder as `SomethingSomething` reads it; None: made clips.
+        seed: draws the clips.
+        most: of a data set, so many at most.
+
+    Raises:
+        BadInput: the model knows none of their classes, or the folder holds no data set.
+    """
+    if data is None:
+        return made_clips(model.labels, seed)
+    print(
+        f"From here on the outputs hold frames of {Path(data).name}, which may not be passed on. "
+        f"Clear them with: {CLEAR_OUTPUTS}"
+    )
+    return data_clips(data_for(model, str(data), None), model, most, seed)
 
 
 def data_clips(

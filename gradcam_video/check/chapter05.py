@@ -9,22 +9,22 @@ import numpy as np
 
 from .exercise import Hint, exercise
 
-__all__ = ["decisive_frames", "peak_frame"]
+__all__ = ["known_by", "peak_frame"]
 
 
 @exercise
-def decisive_frames(answer: Callable[..., Any]) -> None:
-    """First and last frame of the shortest run that holds a share of a curve (T,)."""
-    curve = np.array([3.0, 0, 0, 4, 4, 1, 0, 0])
-    for share, right in ((0.5, (3, 4)), (0.3, (3, 3)), (1.0, (0, 5))):
-        given = tuple(int(t) for t in answer(curve, share))
-        if given == (right[0], right[1] + 1):
-            raise Hint("the last frame is meant, not the one behind it")
-        held = curve[given[0] : given[1] + 1].sum() / curve.sum()
-        if held < share - 1e-9:
-            raise Hint(f"frames {given[0]} to {given[1]} hold {held:.0%}; asked were {share:.0%}")
-        if given[1] - given[0] > right[1] - right[0]:
-            raise Hint(f"{right[1] - right[0] + 1} frames are enough for {share:.0%}: the shortest")
+def known_by(answer: Callable[..., Any]) -> None:
+    """The frame by which a share of all evidence of a curve (T,) has been seen."""
+    curve = np.array([1.0, 0, 2, 3, 0, 4, 0])
+    for share, right in ((0.5, 3), (0.1, 0), (0.9, 5), (1.0, 5)):
+        given = int(answer(curve, share))
+        if given == right + 1:
+            raise Hint("frames are counted from 0")
+        if given == int(curve.argmax()) and given != right:
+            raise Hint("that is the strongest frame; asked is when enough of the sum has come")
+        seen = curve[: given + 1].sum() / curve.sum()
+        if given != right:
+            raise Hint(f"by frame {given} there is {seen:.0%} of the evidence; asked: {share:.0%}")
 
 
 @exercise

@@ -7,6 +7,7 @@ from .overlay import overlay
 from .player import player, player_html
 from .save import save
 from .sheet import sheet
+from .strip import strip
 
 __all__ = [
     "overlay",
@@ -15,6 +16,7 @@ __all__ = [
     "save",
     "sheet",
     "side_by_side",
+    "strip",
     "write_gif",
     "write_mp4",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +28,22 @@ _GAP = 4
 _WORDS = 17  # height of the line with the time
 
 
-class Sheet(Figure):
+class Page(Figure):
     """A figure that shows itself in a notebook whether or not pyplot was ever imported."""
+
+    def _ipython_display_(self) -> None:
+        # As a JPEG: film frames are a quarter of a PNG's size. Not `_repr_jpeg_`: where pyplot is
+        # in use IPython makes a PNG of every figure as well, and a notebook would store both.
+        from IPython.display import display
+
+        buffer = BytesIO()
+        self.savefig(buffer, format="jpeg", pil_kwargs={"quality": 85})
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        display({"image/jpeg": picture, "text/plain": repr(self)}, raw=True)
+
+
+class Sheet(Page):
+    """The contact sheet, which can write itself pixel for pixel."""
 
     mosaic: np.ndarray  # uint8 (h, w, 3), all frames and maps
     corner: tuple[int, int]  # where its upper left lies on the page: (row, column) in pixels
@@ -48,11 +63,6 @@ class Sheet(Figure):
         page[top : top + height, left : left + width] = self.mosaic
         # Level 1: a third of the default's time for a tenth more bytes
         Image.fromarray(page).save(path, "PNG", compress_level=1)
-
-    def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
 
 
 def sheet(

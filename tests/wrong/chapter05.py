@@ -1,15 +1,13 @@
 """Typical wrong answers to the exercises of notebook 05, and a piece of the hint each must get."""
 
 WRONG = {
-    "decisive_frames": [
+    "known_by": [
+        ("def known_by(curve, share):\n    return int(curve.argmax())", "strongest frame"),
         (
-            "def decisive_frames(curve, share):\n"
-            "    runs = [(a, b) for a in range(8) for b in range(a + 1, 9)\n"
-            "            if sum(curve[a:b]) >= share * sum(curve)]\n"
-            "    return min(runs, key=lambda run: run[1] - run[0])",
-            "not the one behind it",
+            "def known_by(curve, share):\n"
+            "    return 1 + int(np.argmax(np.cumsum(curve) >= share * np.sum(curve)))",
+            "counted from 0",
         ),
-        ("def decisive_frames(curve, share):\n    return 0, len(curve) - 1", "the shortest"),
     ],
     "peak_frame": [
         ("def peak_frame(curve, repeated):\n    return int(curve.argmax())", "stands still"),
