@@ -21,6 +21,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -315,6 +316,7 @@ def randomisation(
     depths: Sequence[int] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     maps: Sequence[Explanation] | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """How alike a method's maps stay while the network is randomised from the head down.
 
@@ -328,6 +330,7 @@ def randomisation(
         depths: how many layers of `cascade(model)` are randomised; None: 0, 1, 2 … all.
         seeds: of the shuffling.
         maps: of the clips by the unspoilt network, if they are there already.
+        options: of the method.
 
     Returns:
         float64 (seeds, depths, clips); NaN where a map is constant.
@@ -335,13 +338,13 @@ def randomisation(
     layers = cascade(model)
     depths = range(len(layers) + 1) if depths is None else depths
     if maps is None:
-        maps = _explained(model, clips, classes, method)
+        maps = _explained(model, clips, classes, method, options)
     before = [e.signed[e.row(k)] for e, k in zip(maps, classes, strict=True)]
     found = np.empty((len(seeds), len(depths), len(clips)))
     for s, seed in enumerate(seeds):
         for d, depth in enumerate(depths):
             spoilt_model = randomised(model, layers[:depth], seed)
-            after = _explained(spoilt_model, clips, classes, method)
+            after = _explained(spoilt_model, clips, classes, method, options)
             found[s, d] = [
                 metrics.spearman(was, e.signed[e.row(k)])
                 for was, e, k in zip(before, after, classes, strict=True)
@@ -350,10 +353,14 @@ def randomisation(
 
 
 def _explained(
-    model: VideoModel, clips: Sequence[Clip], classes: Sequence[int], method: str
+    model: VideoModel,
+    clips: Sequence[Clip],
+    classes: Sequence[int],
+    method: str,
+    options: Mapping[str, Any],
 ) -> list[Explanation]:
     pairs = zip(clips, classes, strict=True)
-    return [explain(model, clip, method=method, classes=[k]) for clip, k in pairs]
+    return [explain(model, clip, method=method, classes=[k], **options) for clip, k in pairs]
 
 
 # --- reversal and shift -----------------------------------------------------------------------
@@ -364,7 +371,7 @@ def played(clip: Clip, frames: np.ndarray) -> Clip:
     return replace(clip, frames=clip.frames[frames])
 
 
-def reversal(model: VideoModel, e: Explanation, target: int, method: str | None = None) -> float:
+def reversal(model: VideoModel, e: Explanation, target: int, **options: Any) -> float:
     """Is the map of the reversed clip the reversed map? Spearman's correlation, signed, -1..1.
 
     Of the same class, whose answer may well be another: a network that tells opening from closing
@@ -373,24 +380,24 @@ def reversal(model: VideoModel, e: Explanation, target: int, method: str | None 
 
     Args:
         e: of the clip as it is; the map of `target` must be in it.
-        method: None: that of `e`.
+        options: of the method, as they were for `e`.
     """
     backwards = np.arange(len(e.clip))[::-1]
     after = explain(
-        model, played(e.clip, backwards), method=method or e.method, classes=[int(target)]
+        model, played(e.clip, backwards), method=e.method, classes=[int(target)], **options
     )
     return metrics.spearman(_in_time(e, target)[::-1], _in_time(after, target))
 
 
 def shift(
-    model: VideoModel, e: Explanation, target: int, by: int = 2, method: str | None = None
+    model: VideoModel, e: Explanation, target: int, by: int = 2, **options: Any
 ) -> tuple[float, float]:
     """Does the map come later when the clip does? The first frame is held for `by` frames more.
 
     Args:
         e: of the clip as it is; the map of `target` must be in it.
         by: frames, at least 1; as many are lost at the end.
-        method: None: that of `e`.
+        options: of the method, as they were for `e`.
 
     Returns:
         Spearman's correlation of the signed maps, the second one moved back, over the frames that
@@ -401,7 +408,9 @@ def shift(
     if not 0 < by < frames - 2:
         raise BadInput(f"shift by {by} frames: give 1 to {frames - 3}, the clip has {frames}")
     later = np.maximum(np.arange(frames) - by, 0)
-    after = explain(model, played(e.clip, later), method=method or e.method, classes=[int(target)])
+    after = explain(
+        model, played(e.clip, later), method=e.method, classes=[int(target)], **options
+    )
     one, other = _in_time(e, target), _in_time(after, target)
     moved = metrics.lag(e.evidence(target), after.evidence(target), min(2 * by, frames - 3))
     return metrics.spearman(one[:-by], other[by:]), moved / by
@@ -483,8 +492,6 @@ CURVES: Mapping[str, tuple[bool, str]] = {
     for suffix, way in (("", "space-time"), ("-space", "space"), ("-time", "time"))
 }
 """measure -> (insertion?, way)"""
-ORDERS = ("map", "random", "motion")
-"""Whose order the cells are spoilt in."""
 
 
 @torch.no_grad()
@@ -511,23 +518,81 @@ def areas(
         the answer that `gain` is measured against.
     """
     inner = [share for share in shares if 0 < share < 1]
-    asks = [(measure, who) for measure in measures for who in orders]
+    places: dict[tuple[str, bytes], int] = {}  # orders that agree are asked once
+    ranks: list[tuple[str, np.ndarray]] = []
+    place_of: dict[tuple[str, str], int] = {}
+    for measure in measures:
+        for who, cells in orders.items():
+            order = ranks_of(cells, CURVES[measure][1])
+            place = places.setdefault((measure, order.tobytes()), len(ranks))
+            if place == len(ranks):
+                ranks.append((measure, order))
+            place_of[measure, who] = place
 
     def copies() -> Iterator[Tensor]:
-        some = next(iter(orders.values()))
-        yield from spoilt(x, ranks_of(some), [0.0, 1.0], baseline)  # the same in every order
-        for measure, who in asks:
-            insertion, way = CURVES[measure]
-            yield from spoilt(x, ranks_of(orders[who], way), inner, baseline, insertion)
+        yield from spoilt(x, ranks[0][1], [0.0, 1.0], baseline)  # the same in every order
+        for measure, order in ranks:
+            yield from spoilt(x, order, inner, baseline, CURVES[measure][0])
 
-    logits = torch.cat(list(_answers(model, copies(), None))).double()  # (2 + asks · inner, K)
-    answers = {"logit": logits, "probability": logits.softmax(dim=1)}
+    logits = torch.cat(list(_answers(model, copies(), None))).double()  # (2 + ranks · inner, K)
     values: dict[tuple[str, str, str], float] = {}
-    for unit, found in answers.items():
+    for unit, found in (("logit", logits), ("probability", logits.softmax(dim=1))):
         (whole, bare), rest = found[:2, target].tolist(), found[2:, target].numpy()
-        for (measure, who), curve in zip(asks, rest.reshape(len(asks), -1), strict=True):
+        rows = rest.reshape(len(ranks), -1)  # (ranks, inner)
+        for (measure, who), place in place_of.items():
             begin, end = (bare, whole) if CURVES[measure][0] else (whole, bare)
-            full = np.concatenate([[begin], curve, [end]])
+            full = np.concatenate([[begin], rows[place], [end]])
             values[measure, unit, who] = float(area(full, [0.0, *inner, 1.0]))
             values[measure, unit, "end"] = end
     return values
+
+
+def again(
+    model: VideoModel, e: Explanation, target: int, seed: int = 0, **options: Any
+) -> dict[tuple[str, str, str], float]:
+    """How the map of one clip fares when the network or the clip is changed; five explanations.
+
+    Args:
+        e: of the clip as it is; the map of `target` must be in it.
+        target: the class.
+        seed: of the shuffling.
+        options: of the method, as they were for `e`.
+
+    Returns:
+        (measure, kind, "map") -> number: "randomisation" of the "head" alone and of "all" layers,
+        "reversal", and "shift" ("alike" and "moved", see `shift`).
+    """
+    depths = (1, len(cascade(model)))
+    kept = randomisation(
+        model, [e.clip], [target], e.method, depths=depths, seeds=[seed], maps=[e], **options
+    )
+    head, everything = kept[0, :, 0].tolist()
+    alike, moved = shift(model, e, target, **options)
+    return {
+        ("randomisation", "head", "map"): head,
+        ("randomisation", "all", "map"): everything,
+        ("reversal", "alike", "map"): reversal(model, e, target, **options),
+        ("shift", "alike", "map"): alike,
+        ("shift", "moved", "map"): moved,
+    }
+
+
+def ask(
+    model: VideoModel, e: Explanation, target: int, seed: int = 0, **options: Any
+) -> dict[tuple[str, str, str], float]:
+    """All that the network can be asked about the map of one clip: `areas` and `again`.
+
+    Args:
+        e: of the clip as it is; the map of `target` must be in it.
+        target: the class.
+        seed: of the random order and of the shuffling.
+        options: of the method, as they were for `e`.
+    """
+    x, view = model.preprocess(e.clip)
+    shape = len(e.clip), *cell_shape(view)
+    orders = {
+        "map": cells_of(e.maps[e.row(target)], e.grid),
+        "random": random_cells(shape, seed),
+        "motion": motion_cells(x, shape[1:])[0],
+    }
+    return areas(model, orders, x, target) | again(model, e, target, seed, **options)
