@@ -241,7 +241,9 @@ def curves(
     return found[0].numpy(), found[1].numpy()
 
 
-def _answers(model: VideoModel, copies: Iterable[Tensor], at_once: int | None) -> Iterator[Tensor]:
+def _answers(
+    model: VideoModel, copies: Iterable[Tensor], at_once: int | None, autocast: bool = False
+) -> Iterator[Tensor]:
     """Logits of inputs (3, T, H, W), a few in each forward: (b, K), on the CPU."""
     most = at_once or max(4, clips_at_once(model))
     group: list[Tensor] = []
@@ -249,15 +251,16 @@ def _answers(model: VideoModel, copies: Iterable[Tensor], at_once: int | None) -
         for one in copies:
             group.append(one)
             if len(group) == most:
-                yield _forward(model, group)
+                yield _forward(model, group, autocast)
                 group = []
         if group:
-            yield _forward(model, group)
+            yield _forward(model, group, autocast)
 
 
-def _forward(model: VideoModel, group: Sequence[Tensor]) -> Tensor:
+def _forward(model: VideoModel, group: Sequence[Tensor], autocast: bool) -> Tensor:
     x = torch.stack(list(group)).contiguous(memory_format=memory_format(model.net))
-    return model.net(x).float().cpu()
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=autocast):
+        return model.net(x).float().cpu()
 
 
 def area(curve: np.ndarray, shares: Sequence[float] = SHARES) -> np.ndarray:
@@ -408,9 +411,7 @@ def shift(
     if not 0 < by < frames - 2:
         raise BadInput(f"shift by {by} frames: give 1 to {frames - 3}, the clip has {frames}")
     later = np.maximum(np.arange(frames) - by, 0)
-    after = explain(
-        model, played(e.clip, later), method=e.method, classes=[int(target)], **options
-    )
+    after = explain(model, played(e.clip, later), method=e.method, classes=[int(target)], **options)
     one, other = _in_time(e, target), _in_time(after, target)
     moved = metrics.lag(e.evidence(target), after.evidence(target), min(2 * by, frames - 3))
     return metrics.spearman(one[:-by], other[by:]), moved / by
@@ -504,6 +505,7 @@ def areas(
     *,
     baseline: str = "median",
     shares: Sequence[float] = SHARES,
+    autocast: bool = False,
 ) -> dict[tuple[str, str, str], float]:
     """Areas under the curves of one clip, for several orders of its cells.
 
@@ -512,6 +514,7 @@ def areas(
         x: (1, 3, T, H, W).
         target: the class.
         measures: of `CURVES`.
+        autocast: run the network in bfloat16.
 
     Returns:
         (measure, "probability" or "logit", who) -> area; beside the orders' names `who` is "end":
@@ -534,7 +537,9 @@ def areas(
         for measure, order in ranks:
             yield from spoilt(x, order, inner, baseline, CURVES[measure][0])
 
-    logits = torch.cat(list(_answers(model, copies(), None))).double()  # (2 + ranks · inner, K)
+    logits = torch.cat(
+        list(_answers(model, copies(), None, autocast))
+    ).double()  # (2 + ranks · inner, K)
     values: dict[tuple[str, str, str], float] = {}
     for unit, found in (("logit", logits), ("probability", logits.softmax(dim=1))):
         (whole, bare), rest = found[:2, target].tolist(), found[2:, target].numpy()
