@@ -2,8 +2,8 @@
 
 All are taken inside the network's view (its crop), on a raster whose short side is `RASTER` = 112
 pixels whatever the network's input: so a raster pixel is the same share of the view for every
-network, the scores of two networks can be compared, and 2,000 clips are scored in half a minute.
-The map is drawn on the raster through the grid's own weights, as `Explanation.upsampled` draws it
+network, the scores of two networks can be compared, and 2,000 clips are scored in two minutes. The
+map is drawn on the raster through the grid's own weights, as `Explanation.upsampled` draws it
 on the clip. The truth is averaged over the area of each raster pixel and counts from one half on.
 
 Every function takes plain arrays, so that any method's map can be scored:

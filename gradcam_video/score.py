@@ -73,7 +73,7 @@ class ClipScore:
         outside: share of the truth's pixels outside the network's crop, NaN without truth.
         repeated: share of the frames that were left out because they repeat the one before.
         values: (measure, kind of truth, whose map) -> score; NaN where it cannot be asked.
-        asked: what the network was asked again, of `faithfulness.ask`, by such keys; mostly nothing.
+        asked: what the network was asked again, of `faithfulness.ask`, by such keys.
     """
 
     source: str
@@ -307,7 +307,7 @@ def _means(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _ratios(
     keys: Sequence[tuple[str, str, str]], means: np.ndarray
 ) -> dict[tuple[str, str, str], np.ndarray]:
-    """The means by key, and with them those readings of energy and areas that are ratios of means."""
+    """The means by key, and with them what is a ratio of means, of energy and of areas."""
     by_key = dict(zip(keys, means.T, strict=True))  # each (b,)
     ratios: dict[tuple[str, str, str], np.ndarray] = {}
     for measure, kind, who in keys:
@@ -379,8 +379,8 @@ def score(
         data: a `SomethingSomething` with truth beside it.
         method: one of `METHODS`.
         limit: so many clips, drawn at random but always the same; None: all.
-        ask: about so many of them (the first whose true class comes first, camera classes apart)
-            the network is asked again: deletion, insertion, randomisation, reversal, shift, splicing.
+        ask: about so many of them (the first whose true class is named first, camera classes
+            apart) the network is asked again: deletion, insertion, randomisation and the rest.
         align: "receptive-field" or "half-pixel"; None: what the model gives, as in all pictures.
         batch: clips at once; None: one on a CPU, eight on a GPU.
         progress: a bar on stderr, where that is a screen.

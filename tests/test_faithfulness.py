@@ -283,12 +283,40 @@ def clips() -> list[Clip]:
 def test_randomising_from_the_head_down_takes_the_map(
     tabletop: VideoModel, clips: list[Clip]
 ) -> None:
-    found = f.randomisation(tabletop, clips, CLASSES, depths=(0, 1, 9), seeds=(0,))
-    assert found.shape == (1, 3, 4)
+    found = f.randomisation(tabletop, clips, CLASSES, seeds=(0,))
+    assert found.shape == (1, len(f.cascade(tabletop)) + 1, len(clips))
     assert np.allclose(found[:, 0], 1)
     assert np.abs(found[:, 1:].mean(axis=(0, 2))).max() < 0.3
     blind = f.randomisation(tabletop, clips[:1], CLASSES[:1], "centre", depths=(1,), seeds=(0,))
     assert blind[0, 0, 0] == pytest.approx(1)  # a map that does not know the network stays
+
+
+# --- all of it --------------------------------------------------------------------------------
+
+
+def test_orders_that_agree_are_asked_once(
+    bright: VideoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, cells = square_at(LIT), f.random_cells((FRAMES, 14, 14))
+    seen = []
+    monkeypatch.setattr(f, "_forward", lambda model, group, autocast: seen.extend(group) or
+                        torch.zeros(len(group), 2))  # fmt: skip
+    f.areas(bright, {"map": cells, "scaled": 7 * cells}, x, 0, ["deletion"], shares=QUARTERS)
+    assert len(seen) == 2 + 3  # the clip whole and spoilt, and three shares of one order
+    f.areas(bright, {"map": cells, "other": -cells}, x, 0, ["deletion"], shares=QUARTERS)
+    assert len(seen) == 5 + 2 + 6
+
+
+def test_the_network_asked_again_about_one_clip(bright: VideoModel) -> None:
+    e = gv.explain(bright, noise_clip(), method="hirescam")
+    found = f.ask(bright, e, 0, seed=1)
+    assert {measure for measure, _, _ in found} == {*f.CURVES, "randomisation", "reversal", "shift"}
+    assert {who for m, _, who in found if m in f.CURVES} == {"map", "random", "motion", "end"}
+    assert found["reversal", "alike", "map"] == pytest.approx(1)
+    assert found["shift", "moved", "map"] == 1
+    alone = f.randomisation(bright, [e.clip], [0], "hirescam", depths=(1, 2), seeds=(1,))[0, :, 0]
+    kept = [found["randomisation", part, "map"] for part in ("head", "all")]
+    assert kept == pytest.approx(alone.tolist(), nan_ok=True)
 
 
 # --- reversal, shift --------------------------------------------------------------------------

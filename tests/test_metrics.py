@@ -19,6 +19,7 @@ import gradcam_video as gv
 from gradcam_video.clip import Clip
 from gradcam_video.errors import BadInput
 from gradcam_video.explain import Explanation
+from gradcam_video.faithfulness import gain
 from gradcam_video.grid import Axis, Grid, View
 from gradcam_video.labels import FORTY_NAMES
 from gradcam_video.metrics import (
@@ -614,6 +615,28 @@ def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, An
     assert group["following"]["plane"]["map"]["mean"] > 0.25
 
 
+def test_the_network_is_asked_again_where_it_was_right(model: VideoModel) -> None:
+    result = score(model, MadeData(3, hurt=False), ask=2)
+    group = result["right"]
+    assert (
+        "reversal" not in result["all"]
+        and "reversal" not in score(model, MadeData(1, hurt=False))["right"]
+    )
+    asked = {"deletion", "insertion-time", "randomisation", "reversal", "shift"}
+    for measure in asked:
+        for row in group[measure].values():
+            assert row["map"]["n"] == 2
+    assert group["splicing"]["halves"]["map"]["n"] == 1
+    gains = group["deletion_gain"]["probability"]
+    area = {who: row["mean"] for who, row in group["deletion"]["probability"].items()}
+    assert gains["map"]["mean"] == pytest.approx(
+        gain(area["map"], area["random"], area["end"]), abs=0.01
+    )
+    assert gains["random"]["mean"] == 0 and gains["map"]["n"] == 2
+    text = table(result)
+    assert "the network asked again" in text and "deletion in space-time" in text
+
+
 def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["failures"] == {"made-1": "made-1: damaged"}
     assert result["without_truth"] == 1
@@ -660,7 +683,7 @@ def test_a_clip_is_scored_in_a_few_hundredths_of_a_second(model: VideoModel) -> 
         started = time.process_time()
         score_clip(e, truth, DOWN)
         seconds.append(time.process_time() - started)
-    assert min(seconds) < 0.08  # 0.02 when alone on the machine
+    assert min(seconds) < 0.16  # 0.04 when alone on the machine
 
 
 class Forgetful(MadeData):
