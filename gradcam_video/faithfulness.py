@@ -505,6 +505,7 @@ def areas(
     *,
     baseline: str = "median",
     shares: Sequence[float] = SHARES,
+    seed: int = 0,
     autocast: bool = False,
 ) -> dict[tuple[str, str, str], float]:
     """Areas under the curves of one clip, for several orders of its cells.
@@ -514,6 +515,8 @@ def areas(
         x: (1, 3, T, H, W).
         target: the class.
         measures: of `CURVES`.
+        seed: of the order of equal values. Give another for another clip: of a map that knows no
+            time all frames are equal, and one lucky order would decide a whole data set.
         autocast: run the network in bfloat16.
 
     Returns:
@@ -526,7 +529,7 @@ def areas(
     place_of: dict[tuple[str, str], int] = {}
     for measure in measures:
         for who, cells in orders.items():
-            order = ranks_of(cells, CURVES[measure][1])
+            order = ranks_of(cells, CURVES[measure][1], seed)
             place = places.setdefault((measure, order.tobytes()), len(ranks))
             if place == len(ranks):
                 ranks.append((measure, order))
@@ -590,7 +593,7 @@ def ask(
     Args:
         e: of the clip as it is; the map of `target` must be in it.
         target: the class.
-        seed: of the random order and of the shuffling.
+        seed: of the random order, of the order of equal values and of the shuffling.
         options: of the method, as they were for `e`.
     """
     x, view = model.preprocess(e.clip)
@@ -600,4 +603,4 @@ def ask(
         "random": random_cells(shape, seed),
         "motion": motion_cells(x, shape[1:])[0],
     }
-    return areas(model, orders, x, target) | again(model, e, target, seed, **options)
+    return areas(model, orders, x, target, seed=seed) | again(model, e, target, seed, **options)

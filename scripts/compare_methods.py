@@ -310,7 +310,14 @@ def curves(
     }
     orders = {f"of {m}": faithfulness.cells_of(e.maps[e.row(k)], e.grid) for m, e in maps.items()}
     areas = faithfulness.areas(
-        OWN.model, orders | others, x, k, baseline=BASELINE, shares=SHARES, autocast=True
+        OWN.model,
+        orders | others,
+        x,
+        k,
+        baseline=BASELINE,
+        shares=SHARES,
+        seed=seed,
+        autocast=True,
     )
     found: dict[str, dict[tuple[str, str, str], float]] = {method: {} for method in maps}
     for (measure, unit, who), area in areas.items():
