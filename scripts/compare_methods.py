@@ -77,11 +77,11 @@ WHERE = {
 """Columns of the first table: against the truth."""
 NETWORK = {
     "deletion": ("deletion_gain", "probability"),
-    "in space": ("deletion-space_gain", "probability"),
-    "in time": ("deletion-time_gain", "probability"),
+    "del. space": ("deletion-space_gain", "probability"),
+    "del. time": ("deletion-time_gain", "probability"),
     "insertion": ("insertion_gain", "probability"),
-    "its space": ("insertion-space_gain", "probability"),
-    "its time": ("insertion-time_gain", "probability"),
+    "ins. space": ("insertion-space_gain", "probability"),
+    "ins. time": ("insertion-time_gain", "probability"),
     "head shuffled": ("randomisation", "head"),
     "all shuffled": ("randomisation", "all"),
 }

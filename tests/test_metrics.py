@@ -762,5 +762,7 @@ def test_the_command_prints_a_table_or_json(
 def test_bad_options_are_one_line(on_disk: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--limit 0"):
         run("--data", str(on_disk), "--limit", "0")
+    with pytest.raises(BadInput, match="--ask -1: give 0 or more"):
+        run("--data", str(on_disk), "--ask", "-1")
     with pytest.raises(BadInput, match=str(tmp_path)):
         run("--data", str(tmp_path))
