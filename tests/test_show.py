@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from gradcam_video.errors import BadInput
 from gradcam_video.explain.explanation import Explanation
 from gradcam_video.grid import Axis, Grid, View
 from gradcam_video.show import movie as movie_module
-from gradcam_video.show import overlay, save, sheet, side_by_side, write_gif, write_mp4
+from gradcam_video.show import overlay, save, sheet, side_by_side, strip, write_gif, write_mp4
 from gradcam_video.show.movie import Page
 from gradcam_video.show.overlay import at_size, fit, palette
 from gradcam_video.show.save import FILES
@@ -296,7 +298,21 @@ def test_sheet_shows_all_and_says_what_it_shows() -> None:
     drawn = overlay(frame, small.upsampled_frame(1), seen=small.grid.view.seen())
     assert (mosaic[:120, 164:324] == frame).all()
     assert (mosaic[122:242, 164:324] == drawn).all()
-    assert figure.axes
+
+
+def test_a_page_shows_itself_once_and_as_a_jpeg(monkeypatch) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    for page in (sheet(made()), strip(made())):
+        assert DisplayFormatter().format(page) == ({}, {})  # it has shown itself: nothing is left
+        (bundle,) = shown
+        shown.clear()
+        picture = Image.open(BytesIO(base64.b64decode(bundle["image/jpeg"])))
+        wide, high = page.get_size_inches() * page.dpi
+        assert picture.format == "JPEG"
+        assert abs(picture.width - wide) <= 1 and abs(picture.height - high) <= 1
 
 
 def test_sheet_of_an_empty_map_says_so() -> None:
@@ -315,6 +331,46 @@ def test_sheet_of_a_long_clip_shows_sixteen_frames() -> None:
     assert len(sheet(made(20, 30, frames=1)).axes) == 3
     with pytest.raises(BadInput, match="columns"):
         sheet(made(), columns=0)
+
+
+# --- strip --------------------------------------------------------------------------------------
+
+
+def test_a_bar_of_a_strip_stands_under_its_picture() -> None:
+    e = made(frames=8, steps=4)
+    peak = int(e.evidence("closing").argmax())
+    figure = strip(e, "closing", every=2, action=(2, 5), marked=(peak, peak))
+    clip, heat, bars = figure.axes
+    shown = [int(text.get_text()) for text in clip.texts]
+    assert peak in shown and shown == list(range(peak % 2, 8, 2))
+    assert clip.get_xlim() == heat.get_xlim() == bars.get_xlim()
+    heights = {round(b.get_x() + b.get_width() / 2): b.get_height() for b in bars.patches[1:]}
+    assert [heights[t] for t in range(8)] == pytest.approx(e.evidence("closing"))
+    first = bars.patches[0].get_x()
+    assert (first, bars.patches[0].get_width()) == (1.5, 4)  # the action, from edge to edge
+    # The pictures, in their order, as the overlay draws them
+    (frames,), (maps,) = clip.images, heat.images
+    size = frames.get_array().shape[0], frames.get_array().shape[1] // 4
+    small = at_size(e, *size)
+    for i, t in enumerate(shown):
+        part = slice(i * size[1], (i + 1) * size[1])
+        picture = movie_module.resize(e.clip.frames[t], *size)
+        heat_there = small.upsampled_frame(t, "closing")
+        drawn = overlay(picture, heat_there, cmap="jet", seen=small.grid.view.seen())
+        assert (frames.get_array()[:, part] == picture).all()
+        assert (maps.get_array()[:, part] == drawn).all()
+
+
+def test_a_strip_says_what_it_shows() -> None:
+    e = made(true_label="closing", untrained=True)
+    words = words_of(strip(e, ["opening", "empty"], scope="classes"))
+    for part in ("UNTRAINED", "true: closing", "top-2: opening", "map A: evidence for “opening”",
+                 "weights: toy", "map B: evidence for “empty” (no positive evidence)"):  # fmt: skip
+        assert part in words
+    before = matplotlib.pyplot.get_fignums()
+    with pytest.raises(BadInput, match="every"):
+        strip(e, every=0)
+    assert matplotlib.pyplot.get_fignums() == before
 
 
 def test_written_sheet_equals_the_figure(tmp_path: Path) -> None:

@@ -9,24 +9,25 @@ import torch
 
 from .exercise import Hint, exercise
 
-__all__ = ["exact_frames", "inflated"]
+__all__ = ["exact_frames", "lopsided"]
 
 
 @exercise
-def inflated(answer: Callable[..., Any]) -> None:
-    """Filters (out, in, h, w) as little films (out, in, frames, h, w), as I3D does it."""
-    weight = torch.arange(12.0).reshape(2, 1, 2, 3)
-    for frames in (3, 5):
-        given = torch.as_tensor(answer(weight, frames))
-        shape = (2, 1, frames, 2, 3)
-        if tuple(given.shape) != shape:
-            raise Hint(f"time comes third: {shape}, not {tuple(given.shape)}")
-        if torch.allclose(given, weight[:, :, None].expand(shape)):
-            raise Hint("divide by the length, or a still video answers so many times too strongly")
-        if not torch.allclose(given.sum(2), weight):
-            raise Hint("summed over time the film must give the picture filter again")
-        if not torch.allclose(given, given[:, :, :1].expand(shape)):
-            raise Hint("I3D shows the same picture in every frame")
+def lopsided(answer: Callable[..., Any]) -> None:
+    """Which share of a filter's square sum changes its sign when time is reversed."""
+    weight = torch.tensor([1.0, 2, 4]).reshape(1, 1, 3, 1, 1) * torch.ones(2, 1, 1, 1, 2)
+    weight[1] = weight[1].flip(-1) * torch.tensor([1.0, -1.0])  # lopsided across, too
+    given, right = float(answer(weight)), 4.5 / 21
+    if abs(given - 4 * right) < 1e-4:
+        raise Hint("half of the difference: w = (w + r) / 2 + (w - r) / 2")
+    if abs(given - (1 - right)) < 1e-4:
+        raise Hint("that is the part that stays the same backwards; asked is the other")
+    if abs(given - float(((weight - weight.flip(4)) / 2).square().sum() / 84)) < 1e-4:
+        raise Hint("that turns left and right round; time is the third axis")
+    if abs(given - right) > 1e-4:
+        raise Hint(f"a filter of 1, 2, 4 in time is lopsided by {right:.2f}, not {given:.2f}")
+    if abs(float(answer(torch.ones(1, 1, 3, 2, 2)))) > 1e-6:
+        raise Hint("an inflated filter is its own mirror image in time: 0")
 
 
 @exercise

@@ -64,12 +64,15 @@ def strip(
     size = max(2, round(wide * height / width)), wide
     small = at_size(e, *size)
     pictures = [resize(e.clip.frames[t], *size) for t in shown]
-    look = {"cmap": cmap, "opacity": opacity, "seen": small.grid.view.seen()}
+    seen = small.grid.view.seen()
     rows = [np.hstack(pictures)]  # (h, n · w, 3)
     for chosen in labels:
         heats = [small.upsampled_frame(t, chosen, scope) for t in shown]
-        pairs = zip(pictures, heats, strict=True)
-        rows.append(np.hstack([overlay(picture, heat, **look) for picture, heat in pairs]))
+        drawn = [
+            overlay(picture, heat, cmap=cmap, opacity=opacity, seen=seen)
+            for picture, heat in zip(pictures, heats, strict=True)
+        ]
+        rows.append(np.hstack(drawn))
 
     title = _title(e, labels, scope)
     line, bars, foot = 17, 92, 40  # pixels
@@ -79,8 +82,8 @@ def strip(
     figure = Page(figsize=(width / 100, page / 100), dpi=100, facecolor="white")
     for i, (text, colour, weight) in enumerate(title):
         at = 1 - (4 + i * line) / page
-        options = {"fontsize": 9, "color": colour, "weight": weight, "parse_math": False}
-        figure.text(_LEFT / width, at, text, va="top", **options)
+        line_of = figure.text(_LEFT / width, at, text, va="top", fontsize=9, color=colour)
+        line_of.set(weight=weight, parse_math=False)
 
     def axes(top: float, high: float) -> Axes:
         box = (_LEFT / width, 1 - (top + high) / page, ACROSS / width, high / page)
@@ -122,7 +125,11 @@ def _title(e: Explanation, labels: Sequence[Label], scope: str) -> list[tuple[st
     two = "  ·  ".join(f"{name} {p:.2f}" for name, p in e.top(2))
     lines.append((f"top-2: {two}", _INK, "bold"))
     wide = ACROSS * 0.92  # a pixel of the measuring font is a little less than one of the figure
-    lines = [(part, *look) for text, *look in lines for part in wrap(text, wide, 12, True)]
+    lines = [
+        (part, colour, weight)
+        for text, colour, weight in lines
+        for part in wrap(text, wide, 12, True)
+    ]
     for i, chosen in enumerate(labels):
         empty = " (no positive evidence)" if e.empty[e.row(chosen)] else ""
         words = f"{_letter(labels, i)}: evidence for “{class_name(e, chosen)}”{empty}"

@@ -1,16 +1,18 @@
 """Typical wrong answers to the exercises of notebook 02, and a piece of the hint each must get."""
 
 WRONG = {
-    "inflated": [
+    "lopsided": [
         (
-            "def inflated(weight, frames):\n"
-            "    return weight[:, :, None].repeat(1, 1, frames, 1, 1)",
-            "divide by the length",
+            "def lopsided(weight):\n"
+            "    odd = weight - weight.flip(2)\n"
+            "    return odd.square().sum() / weight.square().sum()",
+            "half of the difference",
         ),
         (
-            "def inflated(weight, frames):\n"
-            "    return weight[:, None].repeat(1, frames, 1, 1, 1) / frames",
-            "time comes third",
+            "def lopsided(weight):\n"
+            "    odd = (weight - weight.flip(-1)) / 2\n"
+            "    return odd.square().sum() / weight.square().sum()",
+            "time is the third axis",
         ),
     ],
     "exact_frames": [
