@@ -530,7 +530,8 @@ def note(found: Mapping[str, Any]) -> str:
         f"clips; {', '.join(found['options'])} {clips['costly']} ({options}). Spliced: "
         f"{clips['spliced'] // 2} pairs. Deletion and insertion: {clips['curves']} clips. "
         f"Shuffled: {clips['again']} ({clips['again_costly']}). Made by `{found['command']}` in "
-        f"{found['minutes']:.0f} minutes ({found['device']}, {versions}), {found['date']}.*"
+        f"{found['processor_minutes']:.0f} processor minutes ({found['device']}, {versions}), "
+        f"{found['date']}.*"
     )
 
 
