@@ -23,7 +23,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -412,6 +412,8 @@ def write(args: argparse.Namespace, settings: Settings, used: Sequence[int], wal
             for who in ("uniform", "gaussian", "middle", "oracle", "motion")
         },
         "gradcam_on_the_costly_clips": measures_of(few, "map"),
+        "minus_gradcam": {m: minus_gradcam(records, m) for m in METHODS if m != "gradcam"},
+        "minus_motion": {m: minus_motion(records, m) for m in METHODS},
         "first": first(records[:KEPT]),
     }
     with written_whole(args.out) as file:
@@ -443,6 +445,44 @@ def measures_of(group: Mapping[str, Any], who: str) -> dict[str, dict[str, Any]]
     return found
 
 
+def minus_gradcam(records: Sequence[dict[str, Any]], method: str) -> dict[str, Any]:
+    """The method's score less Grad-CAM's, clip by clip: finer than two intervals that overlap."""
+    found = {}
+    for title, (measure, kind) in WHERE.items():
+        key = f"{'energy' if title == 'energy' else measure}/{kind}/map"
+        less = values_of(records, method, key) - values_of(records, "gradcam", key)
+        if len(less := less[~np.isnan(less)]):
+            found[title] = interval(less[:, None], lambda means: means[:, 0])
+    return found
+
+
+def minus_motion(records: Sequence[dict[str, Any]], method: str) -> dict[str, Any]:
+    """The gain of the method's order less that of the order of motion, on the same clips."""
+    found = {}
+    for measure in faithfulness.CURVES:
+        four = ("map", "motion", "end", "random")
+        areas = [values_of(records, method, f"{measure}/probability/{who}") for who in four]
+        known = np.stack(areas, axis=1)[~np.isnan(areas[0])]  # (n, 4)
+        if len(known):
+            found[measure] = interval(known, lambda m: (m[:, 0] - m[:, 1]) / (m[:, 2] - m[:, 3]))
+    return found
+
+
+def values_of(records: Sequence[dict[str, Any]], method: str, key: str) -> np.ndarray:
+    """One value of each clip, float64 (n,); NaN where it was not asked."""
+    found = [record["scores"].get(method, {}).get("values", {}).get(key) for record in records]
+    return np.array([np.nan if value is None else value for value in found], float)
+
+
+def interval(values: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """A function of means over clips (…, m) and its 95 % interval, clips (n, m) drawn again."""
+    n = len(values)
+    times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=1000)  # (1000, n)
+    low, high = np.quantile(of(times @ values / n), [0.025, 0.975])
+    (mean,) = of(values.mean(axis=0, keepdims=True))
+    return {"mean": rounded(mean), "low": rounded(low), "high": rounded(high), "n": n}
+
+
 def first(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The single values of the first clips, to be compared with when a row is made again."""
     keys = ["energy/tolerant/map", "energy/tolerant/uniform"]
@@ -462,7 +502,7 @@ def first(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    return None if value is None else round(float(value), 4)
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -90,6 +90,22 @@ def test_behind_a_mean_five_methods_are_one(found: dict[str, Any]) -> None:
             assert own == pytest.approx(its, abs=0.003), (method, measure)
 
 
+def test_a_difference_on_the_same_clips_is_that_of_the_means(found: dict[str, Any]) -> None:
+    for method, less in found["minus_gradcam"].items():
+        for title, one in less.items():
+            measure, kind = compare.WHERE[title]
+            if title != "energy" and one["n"] == row(found, method, measure, kind)["n"]:
+                its = found["gradcam_on_the_costly_clips"] if method in found["options"] else None
+                its = (its or found["methods"]["gradcam"]["measures"])[measure][kind]["mean"]
+                own = row(found, method, measure, kind)["mean"]
+                assert one["mean"] == pytest.approx(own - its, abs=2e-4), (method, title)
+    for method, less in found["minus_motion"].items():
+        for measure, one in less.items():
+            own = row(found, method, f"{measure}_gain", "probability")["mean"]
+            its = found["beside"]["motion"][f"{measure}_gain"]["probability"]["mean"]
+            assert one["mean"] == pytest.approx(own - its, abs=2e-4), (method, measure)
+
+
 # --- made again -------------------------------------------------------------------------------
 
 
