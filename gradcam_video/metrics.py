@@ -2,8 +2,8 @@
 
 All are taken inside the network's view (its crop), on a raster whose short side is `RASTER` = 112
 pixels whatever the network's input: so a raster pixel is the same share of the view for every
-network, the scores of two networks can be compared, and 2,000 clips are scored in half a minute.
-The map is drawn on the raster through the grid's own weights, as `Explanation.upsampled` draws it
+network, the scores of two networks can be compared, and 2,000 clips are scored in two minutes. The
+map is drawn on the raster through the grid's own weights, as `Explanation.upsampled` draws it
 on the clip. The truth is averaged over the area of each raster pixel and counts from one half on.
 
 Every function takes plain arrays, so that any method's map can be scored:
@@ -293,6 +293,59 @@ def temporal_pointing(evidence: np.ndarray, action: tuple[int, int], slack: int 
     return float(np.mean((at >= action[0] - slack) & (at <= action[1] + slack)))
 
 
+def rank_accuracy(drawn: np.ndarray, truth: np.ndarray) -> float:
+    """Of the n largest values of the map, the share in the truth, which has n pixels.
+
+    The relevance rank accuracy of CLEVR-XAI (Arras et al. 2022, arXiv:2003.07258, sec. 4), over the
+    whole clip. It asks for the order alone: a map that is right but blurred scores higher than in
+    energy. Where the n-th value is shared by several pixels, their mean share counts: a uniform map
+    scores the truth's area, which is chance, and an empty map as well.
+
+    Args:
+        drawn: (T, R, C).
+        truth: bool (T, R, C).
+
+    Returns:
+        0..1; NaN where there is no truth.
+    """
+    n = int(truth.sum())
+    if not n:
+        return float("nan")
+    values = drawn.ravel()
+    nth = float(np.partition(values, values.size - n)[values.size - n])  # the n-th largest
+    margin = TIE * abs(nth)
+    above = drawn > nth + margin
+    level = (drawn >= nth - margin) & ~above  # with the n-th: not all of them have a place
+    places = n - int(above.sum())
+    return (int(truth[above].sum()) + places * float(truth[level].mean())) / n
+
+
+def temporal_iou(evidence: np.ndarray, action: tuple[int, int], slack: int = 0) -> float:
+    """Frames with half of the strongest frame's evidence or more, against those of the action.
+
+    Intersection / union of the two sets of frames: the temporal overlap by which action detectors
+    are judged (Heilbron et al. 2015, ActivityNet, sec. 5), here of a map cut at half of its peak.
+    A uniform map marks every frame and scores the action's share of the clip.
+
+    Args:
+        evidence: (T,), the map summed over space in each frame; all zeros is a miss.
+        action: first and last frame, both included.
+        slack: so many frames before and after may be marked or not (tolerant: 1).
+
+    Returns:
+        0..1.
+    """
+    most = evidence.max()
+    if not most > 0:
+        return 0.0
+    marked = evidence >= most * (0.5 - TIE)
+    at = np.arange(len(evidence))
+    inside = (at >= action[0]) & (at <= action[1])
+    asked = inside | (at < action[0] - slack) | (at > action[1] + slack)
+    both, either = marked & inside, (marked | inside) & asked
+    return float(both.sum() / either.sum())
+
+
 def centroids(drawn: np.ndarray) -> np.ndarray:
     """Centre of mass of each frame as (y, x) in raster pixels, float64 (T, 2); NaN where empty."""
     mass = drawn.sum(axis=(1, 2), dtype=np.float64)
@@ -337,3 +390,47 @@ def following(track: np.ndarray, target: np.ndarray, least: float) -> float:
 def object_track(truth: Truth, view: View) -> np.ndarray:
     """Track of what the action is done to, inside the crop: float64 (T, 2), as `centroids`."""
     return centroids(_half_covered(truth.masks["target"], view).astype(np.float32))
+
+
+# --- two maps beside each other ---------------------------------------------------------------
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Rank of every value, the smallest 0; equal values share their mean rank: float64, flat."""
+    _, group, count = np.unique(values.ravel(), return_inverse=True, return_counts=True)
+    last = np.cumsum(count) - 1  # highest rank in each group of equals
+    return (last - (count - 1) / 2)[group]
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of the ranks of two maps, -1..1: do they put the cells in the same order?
+
+    The measure of Adebayo et al. 2018 (arXiv:1810.03292, sec. 3). Give signed maps: after a ReLU
+    many cells are equally zero. NaN where a map is constant, for it has no order.
+    """
+    a, b = ranks(one), ranks(other)
+    a, b = a - a.mean(), b - b.mean()
+    length = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / length) if length > 0 else float("nan")
+
+
+def lag(before: np.ndarray, after: np.ndarray, most: int) -> int:
+    """By how many frames `after` comes later than `before`: where their correlation is highest.
+
+    Args:
+        before, after: (T,), evidence per frame.
+        most: the largest shift that is tried, either way; at least three frames must overlap.
+
+    Returns:
+        -most..most; the smallest shift where several fit equally well, 0 where none fits at all.
+    """
+    frames, best, found = len(before), 0.0, 0
+    for k in sorted(range(-most, most + 1), key=abs):
+        early = before[max(0, -k) : frames - max(0, k)]
+        late = after[max(0, k) : frames - max(0, -k)]
+        early, late = early - early.mean(), late - late.mean()
+        length = np.sqrt((early @ early) * (late @ late))
+        fit = float(early @ late / length) if length > 1e-12 else 0.0
+        if fit > best + TIE:
+            best, found = fit, k
+    return found

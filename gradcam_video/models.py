@@ -192,7 +192,7 @@ class VideoModel:
             bottom=(top + self.size[0]) * down,
             right=(left + self.size[1]) * right,
         )
-        return x.contiguous(memory_format=_memory_format(self.net)), view
+        return x.contiguous(memory_format=memory_format(self.net)), view
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
         """Size of the frame before the crop: never smaller than the crop."""
@@ -216,7 +216,7 @@ class VideoModel:
         return self
 
 
-def _memory_format(net: nn.Module) -> torch.memory_format:
+def memory_format(net: nn.Module) -> torch.memory_format:
     """The format in which the network's first 3D filters lie."""
     for p in net.parameters():
         # Filters of one cell lie in both formats at once: they tell nothing.

@@ -7,6 +7,9 @@ uniform map, a centred Gaussian, the middle frame, chance and the oracle score o
 The main rows are the clips whose true class the network names first: a map of a class that the
 network does not see need not be anywhere. Classes whose action is the camera's own are apart: there
 the whole frame is the truth, and only *when* can be asked.
+
+With `ask` the network is asked again about the first of them (`faithfulness`): that needs no truth,
+and costs some hundred forwards a clip.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from . import metrics
+from . import faithfulness, metrics
 from .clip import Clip
 from .errors import BadInput
 from .evaluation import data_for
@@ -64,12 +67,13 @@ class ClipScore:
         source: the clip's name.
         label: its true class, whose map is scored.
         right: the network names that class first.
-        camera: the action is the camera's own; `values` then holds temporal pointing alone.
+        camera: the action is the camera's own; `values` then holds only what asks *when*.
         empty: the map holds no positive evidence.
         empty_frames: share of the frames with truth in which the map is empty.
         outside: share of the truth's pixels outside the network's crop, NaN without truth.
         repeated: share of the frames that were left out because they repeat the one before.
         values: (measure, kind of truth, whose map) -> score; NaN where it cannot be asked.
+        asked: what the network was asked again, of `faithfulness.ask`, by such keys.
     """
 
     source: str
@@ -81,6 +85,7 @@ class ClipScore:
     outside: float
     repeated: float
     values: Mapping[tuple[str, str, str], float]
+    asked: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 def score_clip(
@@ -149,7 +154,7 @@ Values = dict[tuple[str, str, str], float]
 def _where(
     drawn: np.ndarray, oracles: Mapping[str, np.ndarray], truths: Mapping[str, np.ndarray]
 ) -> Values:
-    """Energy and pointing of the map and of what it is compared with."""
+    """Energy, pointing and rank accuracy of the map and of what it is compared with."""
     values: Values = {}
     for kind, truth in truths.items():
         maps = {
@@ -162,11 +167,16 @@ def _where(
         for who, one in maps.items():
             values["energy", kind, who] = metrics.energy(one, truth) if there else math.nan
             values["pointing", kind, who] = metrics.pointing(one, truth)
+            # Of a uniform map it is the same, its area: no need to sort for it.
+            right = values["energy", kind, who] if who == "uniform" else None
+            values["rank_accuracy", kind, who] = (
+                metrics.rank_accuracy(one, truth) if right is None else right
+            )
     return values
 
 
 def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[int, int]) -> Values:
-    """Temporal pointing of the map and of what it is compared with.
+    """Temporal pointing and temporal IoU of the map and of what it is compared with.
 
     The oracle is the drawn truth: it knows where, not when, for the hand is often in sight before
     and after the action too.
@@ -187,6 +197,7 @@ def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[in
             evidence["oracle"] = oracles[kind].sum(axis=(1, 2))
         for who, one in evidence.items():
             values[measure, kind, who] = metrics.temporal_pointing(one, action, slack)
+            values["temporal_iou", kind, who] = metrics.temporal_iou(one, action, slack)
     return values
 
 
@@ -221,14 +232,15 @@ def summary(scores: Sequence[ClipScore]) -> dict[str, Any]:
         the "right" clips per class. A group holds its shares left out, and
         measure -> kind of truth -> whose map -> {"mean", "low", "high", "n"}, the 95 % interval of
         the mean and the number of clips that it is taken over. Whose map: the network's ("map"),
-        "uniform" (which is chance), "gaussian", "middle" (frame), "oracle".
+        "uniform" (which is chance), "gaussian", "middle" (frame), "oracle". "right" has what the
+        network was asked again as well, beside "random" and "motion".
     """
     plain = [s for s in scores if not s.camera]
     camera = [s for s in scores if s.camera]
     return {
         "n": len(scores),
         "top1": _mean([s.right for s in scores]),
-        "right": _group([s for s in plain if s.right]),
+        "right": _group([replace(s, values={**s.values, **s.asked}) for s in plain if s.right]),
         "all": _group(plain),
         "camera_right": _group([s for s in camera if s.right]),
         "camera_all": _group(camera),
@@ -268,7 +280,8 @@ def _table(scores: Sequence[ClipScore]) -> dict[tuple[str, str, str], dict[str, 
     spread = _ratios(keys, _resampled(values))
     table = {}
     for key, (mean,) in means.items():
-        n = int(counts[keys.index(key if key in keys else ("energy", *key[1:]))])
+        own = key if key in keys else (key[0].partition("_")[0], *key[1:])  # a ratio: its terms
+        n = int(counts[keys.index(own)])
         known = spread[key][np.isfinite(spread[key])]
         low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (math.nan, math.nan)
         table[key] = {"mean": _plain(mean), "low": _plain(low), "high": _plain(high), "n": n}
@@ -294,16 +307,18 @@ def _means(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _ratios(
     keys: Sequence[tuple[str, str, str]], means: np.ndarray
 ) -> dict[tuple[str, str, str], np.ndarray]:
-    """The means by key, and with them the two readings of energy, which are ratios of means."""
+    """The means by key, and with them what is a ratio of means, of energy and of areas."""
     by_key = dict(zip(keys, means.T, strict=True))  # each (b,)
     ratios: dict[tuple[str, str, str], np.ndarray] = {}
     for measure, kind, who in keys:
-        if measure != "energy":
-            continue
-        x, uniform, oracle = (by_key["energy", kind, w] for w in (who, "uniform", "oracle"))
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratios["energy_normalised", kind, who] = (x - uniform) / (oracle - uniform)
-            ratios["energy_times_uniform", kind, who] = x / uniform
+            if measure == "energy":
+                x, uniform, oracle = (by_key["energy", kind, w] for w in (who, "uniform", "oracle"))
+                ratios["energy_normalised", kind, who] = (x - uniform) / (oracle - uniform)
+                ratios["energy_times_uniform", kind, who] = x / uniform
+            elif measure in faithfulness.CURVES and who != "end":  # `faithfulness.gain`
+                x, chance, end = (by_key[measure, kind, w] for w in (who, "random", "end"))
+                ratios[f"{measure}_gain", kind, who] = (x - chance) / (end - chance)
     return by_key | ratios
 
 
@@ -352,6 +367,7 @@ def score(
     method: str = "gradcam",
     limit: int | None = None,
     *,
+    ask: int = 0,
     align: str | None = None,
     batch: int | None = None,
     progress: bool = False,
@@ -363,6 +379,8 @@ def score(
         data: a `SomethingSomething` with truth beside it.
         method: one of `METHODS`.
         limit: so many clips, drawn at random but always the same; None: all.
+        ask: about so many of them (the first whose true class is named first, camera classes
+            apart) the network is asked again: deletion, insertion, randomisation and the rest.
         align: "receptive-field" or "half-pixel"; None: what the model gives, as in all pictures.
         batch: clips at once; None: one on a CPU, eight on a GPU.
         progress: a bar on stderr, where that is a screen.
@@ -383,6 +401,7 @@ def score(
     failures: dict[str, str] = {}
     scores: list[ClipScore] = []
     used, bare = align or "", 0
+    again = _Again(model, ask)
     bar = tqdm(total=len(chosen), unit="clip", disable=None if progress else True)
     with bar:
         for group in _batches(_read(data, chosen, failures), batch or clips_at_once(model)):
@@ -391,13 +410,36 @@ def score(
             clips, wanted = [clip for clip, _, _ in known], sorted({k for _, _, k in known})
             done = explain(model, clips, method=method, classes=wanted) if known else []
             for e, (_, truth, k) in zip(done, known, strict=True):
-                scores.append(score_clip(e, truth, k, align))
+                scores.append(again(score_clip(e, truth, k, align), e, k))
                 used = align or e.grid.align
             bar.update(len(scores) + bare + len(failures) - bar.n)
     if not scores:
         raise BadInput(_nothing(len(data), failures, bare))
     facts = {"model": model.name, "method": method, "align": used}
     return facts | summary(scores) | {"without_truth": bare, "failures": failures}
+
+
+class _Again:
+    """Asks the network again about the first clips whose class it names."""
+
+    def __init__(self, model: VideoModel, left: int) -> None:
+        self.model, self.left = model, left
+        self.waiting: tuple[Clip, int] | None = None  # to be spliced with the next
+
+    def __call__(self, one: ClipScore, e: Explanation, k: int) -> ClipScore:
+        if not self.left or one.camera or not one.right:
+            return one
+        self.left -= 1
+        found = faithfulness.ask(self.model, e, k, seed=self.left)
+        if self.waiting is None:
+            self.waiting = e.clip, k
+        elif self.waiting[1] != k:
+            (first, before), self.waiting = self.waiting, None
+            joined = faithfulness.splice(first, e.clip)
+            both = explain(self.model, joined, method=e.method, classes=[before, k])
+            halves = faithfulness.spliced_pointing(both, (before, k))
+            found["splicing", "halves", "map"] = sum(halves) / 2
+        return replace(one, asked=found)
 
 
 def _nothing(count: int, failures: Mapping[str, str], bare: int) -> str:
@@ -475,6 +517,13 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
     parser.add_argument("--limit", type=int, metavar="N", help="so many clips, drawn at random")
+    parser.add_argument(
+        "--ask",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ask the network again about N clips: deletion, insertion, randomisation, shift, …",
+    )
     parser.add_argument("--align", choices=ALIGNS, help="how maps are drawn (default: the model's)")
     parser.add_argument("--batch", type=int, metavar="N", help="clips at once (GPU: 8)")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
@@ -490,6 +539,8 @@ def run_score(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise BadInput(f"--{name} {value}: give 1 or more")
+    if options.ask < 0:
+        raise BadInput(f"--ask {options.ask}: give 0 or more")
     model = model_from(options)
     data = data_for(model, options.data, options.split)
     result = score(
@@ -497,6 +548,7 @@ def run_score(options: argparse.Namespace) -> int:
         data,
         options.method,
         options.limit,
+        ask=options.ask,
         align=options.align,
         batch=options.batch,
         progress=True,
@@ -510,10 +562,24 @@ _LINES = (
     ("energy_times_uniform", "energy, × uniform"),
     ("energy", "energy in the truth"),
     ("pointing", "pointing"),
+    ("rank_accuracy", "rank accuracy"),
     ("temporal_pointing", "temporal pointing"),
     ("temporal_pointing_filled", "  where the action fills the clip"),
+    ("temporal_iou", "temporal IoU"),
     ("following", "following"),
 )
+_ASKED = {
+    **{
+        f"{what}{suffix}_gain": f"{what} {way}, gain over a random order"
+        for what in ("deletion", "insertion")
+        for suffix, way in (("", "in space-time"), ("-space", "in space"), ("-time", "in time"))
+    },
+    "splicing": "splicing, strongest frame in own half (0.5)",
+    "randomisation": "randomised, Spearman",
+    "reversal": "reversed, Spearman",
+    "shift": "shifted, Spearman and part followed",
+}
+"""Measures that ask the network again, each with its title."""
 _GROUPS = (
     ("right", "clips whose true class is first"),
     ("all", "all clips"),
@@ -537,7 +603,7 @@ def table(result: Mapping[str, Any]) -> str:
     for name, title in _GROUPS:
         group = result[name]
         if group["n"]:
-            lines += ["", f"{title}: {group['n']}", *_group_lines(group)]
+            lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_asked_lines(group)]
     lines += ["", *_class_lines(result["classes"])]
     return "\n".join(lines)
 
@@ -560,6 +626,20 @@ def _group_lines(group: Mapping[str, Any]) -> Iterator[str]:
         f"{group['empty_frames'] or 0:.1%}, repeated frames left out "
         f"{group['repeated_frames']:.1%}, objects that rest {group['object_rests']}"
     )
+
+
+def _asked_lines(group: Mapping[str, Any]) -> Iterator[str]:
+    """What the network was asked again, if it was."""
+    if not group.keys() & _ASKED.keys():
+        return
+    yield ""
+    yield f"{'the network asked again':50}{'':12}{'map':>6}{'95 %':>15}{'n':>6}{'motion':>10}"
+    for measure, title in _ASKED.items():
+        for kind, row in group.get(measure, {}).items():
+            own = row["map"]
+            span = f"{_number(own['low'])} – {_number(own['high'])}"
+            rival = f"{_number(row['motion']['mean']):>10}" if "motion" in row else ""
+            yield f"{title:50}{kind:12}{_number(own['mean']):>6}{span:>15}{own['n']:>6}{rival}"
 
 
 _COLUMNS = (
