@@ -32,6 +32,7 @@ from . import metrics
 from .clip import Clip
 from .errors import BadInput
 from .explain import Explanation, clips_at_once, explain
+from .explain.core import precision
 from .grid import Grid, View
 from .models import VideoModel, memory_format
 from .trace import evaluating
@@ -259,7 +260,7 @@ def _answers(
 
 def _forward(model: VideoModel, group: Sequence[Tensor], autocast: bool) -> Tensor:
     x = torch.stack(list(group)).contiguous(memory_format=memory_format(model.net))
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=autocast):
+    with precision(x.device, autocast):
         return model.net(x).float().cpu()
 
 

@@ -88,6 +88,12 @@ def maps_of(
     return _at_least_float32(logits.detach()), signed
 
 
+def precision(device: torch.device, autocast: bool | torch.dtype) -> torch.autocast:
+    """The context in which a network runs: its own precision, or a lower one (True: bfloat16)."""
+    dtype = torch.bfloat16 if autocast is True else autocast or None
+    return torch.autocast(device.type, dtype=dtype, enabled=bool(autocast))
+
+
 def _at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
@@ -163,12 +169,9 @@ class _Catch:
         """Returns logits (N, K) and activations (N, C, T', h, w)."""
         remaining = self.calls
         with ExitStack() as self.contexts:
-            dtype = torch.bfloat16 if autocast is True else autocast or None
             self.head_dtype = torch.float32 if autocast else None
             self.contexts.enter_context(torch.no_grad())
-            self.contexts.enter_context(
-                torch.autocast(x.device.type, dtype=dtype, enabled=bool(autocast))
-            )
+            self.contexts.enter_context(precision(x.device, autocast))
 
             def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
                 nonlocal remaining

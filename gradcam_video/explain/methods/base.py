@@ -19,7 +19,7 @@ from ...errors import BadInput
 from ...grid import Axis
 from ...models import VideoModel
 from ...trace import evaluating
-from ..core import _at_least_float32, _Catch, _Cut, _indices
+from ..core import _at_least_float32, _Catch, _Cut, _indices, precision
 
 Axes = tuple[Axis, Axis, Axis]
 
@@ -118,8 +118,7 @@ class Run:
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
-        dtype = torch.bfloat16 if self.autocast is True else self.autocast or None
-        with torch.autocast(x.device.type, dtype=dtype, enabled=bool(self.autocast)):
+        with precision(x.device, self.autocast):
             return _at_least_float32(self.model.net(x))
 
     @torch.no_grad()
