@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from run_notebooks import TIME
 from stamp import stamp
 
 import gradcam_video
@@ -21,6 +22,7 @@ from gradcam_video.show.player import asset
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 2_000_000
+MOST_SECONDS = 90
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -113,8 +115,10 @@ def test_title_has_the_number(path: Path) -> None:
 def test_anatomy(path: Path) -> None:
     """Title with a picture, the box, a bet, and the closing sections in their order."""
     text = prose(path)
-    for part in ("You will", "You need", "**Time**", "bet"):
+    for part in ("You will", "You need", "**Time**", "minutes to read", "bet"):
         assert part in text, part
+    ran = re.search(TIME, text)  # measured: scripts/run_notebooks.py; --check runs it again
+    assert ran and int(ran[1]) <= MOST_SECONDS
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings[-6:] == ["Takeaways", "Limits", "Exercises", "Quiz", "References", "Next"]
     assert "<details>" in text  # the solutions
