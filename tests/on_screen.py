@@ -184,7 +184,7 @@ class Hand:
     def __init__(self, shown: OnScreen, place: Any) -> None:
         self.shown = shown
         self.mouse, self.keyboard = shown.canvas.page.mouse, shown.canvas.page.keyboard
-        if place.locator(".gcv-frame").count():  # ipywidgets
+        if place.locator(HANDLE).count():  # ipywidgets
             self.handle = place.locator(HANDLE)
             self.track, self.inset = place.locator(TRACK), 0.0
             self.classes = place.locator("select").first
