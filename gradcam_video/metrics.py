@@ -311,8 +311,8 @@ def rank_accuracy(drawn: np.ndarray, truth: np.ndarray) -> float:
     n = int(truth.sum())
     if not n:
         return float("nan")
-    values = drawn.ravel()
-    nth = float(np.partition(values, values.size - n)[values.size - n])  # the n-th largest
+    # Sorted whole: numpy's partition takes ten times as long on maps that rise and fall evenly.
+    nth = float(np.sort(drawn, axis=None)[-n])  # the n-th largest
     margin = TIE * abs(nth)
     above = drawn > nth + margin
     level = (drawn >= nth - margin) & ~above  # with the n-th: not all of them have a place

@@ -675,15 +675,17 @@ def test_scoring_in_batches_is_the_same(model: VideoModel) -> None:
     assert means[0] == pytest.approx(means[1], abs=1e-3)
 
 
-def test_a_clip_is_scored_in_a_few_hundredths_of_a_second(model: VideoModel) -> None:
+def test_a_clip_is_scored_faster_than_it_is_explained(model: VideoModel) -> None:
     scene = sample(DOWN, 3, size=(240, 427))
-    e, truth = gv.explain(model, scene.clip, classes=[DOWN]), scene.truth
-    seconds = []
-    for _ in range(5):
+    explaining, scoring = [], []
+    for _ in range(7):  # in turn: what else runs on the machine slows down both
         started = time.process_time()
-        score_clip(e, truth, DOWN)
-        seconds.append(time.process_time() - started)
-    assert min(seconds) < 0.16  # 0.04 when alone on the machine
+        e = gv.explain(model, scene.clip, classes=[DOWN])
+        explained = time.process_time()
+        score_clip(e, scene.truth, DOWN)
+        scoring.append(time.process_time() - explained)
+        explaining.append(explained - started)
+    assert np.median(scoring) < np.median(explaining)  # measured: about a half
 
 
 class Forgetful(MadeData):

@@ -1,0 +1,172 @@
+"""Where and when? A reader's clicks on clips whose truth is known, beside the network's.
+
+A game of a few rounds, as one page in a frame: look through a clip as the network got it, click on
+the place and in the frame where the action is, and see where Grad-CAM and a blob in the middle
+would have clicked. `game.js` plays it; all that is right or wrong was computed here.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from ..errors import BadInput
+from ..explain.explanation import Explanation
+from ..metrics import draw, strict_truth, tolerant_truth
+from ..truth import Truth
+from .player import asset
+
+SIDE = 56
+"""Places along a side of the picture: what is clicked falls into one of 56 × 56."""
+WIDTH = 160
+"""Pixels of a stored frame; it is shown twice as wide."""
+
+Click = tuple[int, int, int]  # frame, row, column; the places count from 0
+
+
+@dataclass(frozen=True)
+class Round:
+    """One clip of the game.
+
+    Attributes:
+        label: the clip's own label; where it is not known, the network's answer.
+        frames: uint8 (T, WIDTH, WIDTH, 3), what the network sees.
+        right: bool (T, SIDE, SIDE), the clicks that count: in a frame of the action, on hand or
+            thing, within the slack of `metrics.tolerant_truth`.
+        network, blob: where the top class's map is strongest, and the middle of everything.
+    """
+
+    label: str
+    frames: np.ndarray
+    right: np.ndarray
+    network: Click
+    blob: Click
+
+    @classmethod
+    def of(cls, e: Explanation, truth: Truth) -> Round:
+        """The round about one explained clip.
+
+        Raises:
+            BadInput: the truth is of another clip.
+        """
+        if len(truth) != len(e.clip.frames):
+            raise BadInput(
+                f"truth of {len(truth)} frames for a clip of {len(e.clip.frames)}: give its own"
+            )
+        view = e.grid.view
+        right = at_places(tolerant_truth(strict_truth(truth, view)))
+        first, last = truth.action
+        right[:first] = right[last + 1 :] = False
+        heat = at_places(draw(e.maps[e.row(None)], e.grid))
+        top, left, bottom, right_edge = view.box
+        frames = [
+            Image.fromarray(frame).resize((WIDTH, WIDTH), box=(left, top, right_edge, bottom))
+            for frame in e.clip.frames
+        ]
+        frame, row, column = map(int, np.unravel_index(heat.argmax(), heat.shape))
+        return cls(
+            label=e.true_label or e.top(1)[0][0],
+            frames=np.stack([np.asarray(f) for f in frames]),
+            right=right,
+            network=(frame, row, column),
+            blob=(len(truth) // 2, SIDE // 2, SIDE // 2),
+        )
+
+    def hit(self, click: Click) -> bool:
+        """Whether a click is right."""
+        return bool(self.right[click])
+
+
+class Game:
+    """Rounds to play in a notebook's output; it needs no kernel once it is shown.
+
+    Args:
+        explanations: one of each clip.
+        truths: what is known of each.
+
+    Raises:
+        BadInput: not as many truths as explanations, or none.
+    """
+
+    def __init__(self, explanations: Sequence[Explanation], truths: Sequence[Truth]) -> None:
+        if len(explanations) != len(truths) or not truths:
+            raise BadInput(
+                f"{len(explanations)} explanations and {len(truths)} truths: give one of each clip"
+            )
+        self.rounds = [Round.of(e, t) for e, t in zip(explanations, truths, strict=True)]
+
+    @property
+    def network(self) -> int:
+        """How many rounds Grad-CAM wins."""
+        return sum(one.hit(one.network) for one in self.rounds)
+
+    @property
+    def blob(self) -> int:
+        """How many rounds the middle of everything wins."""
+        return sum(one.hit(one.blob) for one in self.rounds)
+
+    def __repr__(self) -> str:
+        return f"Game({len(self.rounds)} clips, Grad-CAM {self.network}, blob {self.blob})"
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.page(), quote=True)
+        return (
+            f'<iframe title="Beat the network" srcdoc="{page}" '
+            f'style="width:100%;max-width:{2 * WIDTH + 40}px;height:{2 * WIDTH + 330}px;'
+            f'border:0"></iframe>'
+        )
+
+    def page(self) -> str:
+        """The game as one page that needs neither a kernel nor a network."""
+        rounds = [
+            {
+                "label": one.label,
+                "frames": [_jpeg(frame) for frame in one.frames],
+                "right": base64.b64encode(np.packbits(one.right).tobytes()).decode(),
+                "network": one.network,
+                "blob": one.blob,
+            }
+            for one in self.rounds
+        ]
+        data = json.dumps({"side": SIDE, "width": WIDTH, "rounds": rounds}).replace("<", "\\u003c")
+        return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>Beat the network</title>
+<style>
+{asset("player.css")}
+</style>
+</head>
+<body class="gcv-page">
+<main id="game" class="gcv" style="--page: {2 * WIDTH}px"></main>
+<noscript>This game needs JavaScript.</noscript>
+<script type="application/json" id="data">{data}</script>
+<script type="module">
+{asset("game.js")}
+play(document.getElementById("game"), JSON.parse(document.getElementById("data").textContent));
+</script>
+</body>
+</html>
+"""
+
+
+def at_places(values: np.ndarray) -> np.ndarray:
+    """A raster (T, R, C), a multiple of `SIDE` places wide, at the middle of each place."""
+    rows, columns = (n // SIDE for n in values.shape[1:])
+    return values[:, rows // 2 :: rows, columns // 2 :: columns].copy()
+
+
+def _jpeg(frame: np.ndarray) -> str:
+    buffer = BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=70)
+    return base64.b64encode(buffer.getvalue()).decode()
