@@ -87,12 +87,13 @@ def test_checked_cells_have_something_to_check(path: Path) -> None:
 
 
 def test_players_are_of_today(path: Path) -> None:
-    """They are stored as pages, player.js in them; the site and GitHub's readers get these."""
+    """They are stored as pages, the script in them; the site and GitHub's readers get these."""
     pages = [output.get("data", {}).get("text/html", "") for output in outputs(path)]
     for page in pages:
-        if "gcv-picture" in page:
-            today = html.escape(asset("player.js")) in page
-            assert today, f"player.js has changed since: python scripts/run_notebooks.py {path}"
+        for title, script in (("Grad-CAM player", "player.js"), ("Beat the network", "game.js")):
+            if f'<iframe title="{title}"' in page:
+                today = html.escape(asset(script)) in page
+                assert today, f"{script} has changed since: python scripts/run_notebooks.py {path}"
 
 
 def test_size(path: Path) -> None:
