@@ -10,7 +10,7 @@ import torch
 
 from .exercise import Hint, exercise
 
-__all__ = ["channel_weights", "class_map", "unit_scale"]
+__all__ = ["channel_weights", "class_map", "softmax_weights", "unit_scale"]
 
 
 @exercise
@@ -71,3 +71,25 @@ def unit_scale(answer: Callable[..., Any]) -> None:
         raise Hint("an empty map is divided by zero: it must stay all zeros")
     if empty.any():
         raise Hint("an empty map must stay all zeros, and not glow")
+
+
+@exercise
+def softmax_weights(answer: Callable[..., Any]) -> None:
+    """Weights (C,) of the probability p[k], from those of all logits (K, C) and p (K,).
+
+    The chain rule through softmax: alpha' = p[k] · (alpha[k] - sum over j of p[j] · alpha[j]).
+    """
+    alpha = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0], [-1.0, 4.0, 2.0]])
+    p = np.array([0.7, 0.2, 0.1])
+    mean = p @ alpha  # (C,)
+    for k in (0, 2):
+        given = np.asarray(answer(alpha.copy(), p.copy(), k))
+        if given.shape != (3,):
+            raise Hint(f"one weight per channel: (3,), not {given.shape}")
+        if np.allclose(given, p[k] * alpha[k]) or np.allclose(given, p[k] * (1 - p[k]) * alpha[k]):
+            raise Hint("softmax ties the classes: other logits pull p[k] down, each by its share")
+        if np.allclose(given, alpha[k] - mean):
+            raise Hint("one factor is missing: a class that is not likely has hardly any slope")
+        if not np.allclose(given, p[k] * (alpha[k] - mean)):
+            right = (p[k] * (alpha[k] - mean)).round(3).tolist()
+            raise Hint(f"for class {k}: {right}, not {given.round(3).tolist()}")

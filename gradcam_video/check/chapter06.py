@@ -9,7 +9,7 @@ import numpy as np
 
 from .exercise import Hint, exercise
 
-__all__ = ["decision", "rival"]
+__all__ = ["decision", "from_biases", "rival"]
 
 
 @exercise
@@ -42,3 +42,21 @@ def decision(answer: Callable[..., Any]) -> None:
         raise Hint("what speaks against a class counts, too: no ReLU")
     if not np.allclose(given, right):
         raise Hint(f"{right.tolist()}, not {given.tolist()}")
+
+
+@exercise
+def from_biases(answer: Callable[..., Any]) -> None:
+    """How much of the lead of one logit over another comes from no cell, from (K,) and maps."""
+    signed = np.arange(36.0).reshape(3, 3, 2, 2) / 9 - 2  # each map adds up to its logit less b
+    biases = np.array([0.5, -1.0, 2.0])
+    logits = signed.sum((1, 2, 3)) + biases
+    given = float(answer(logits, signed, 0, 1))
+    if np.isclose(given, logits[0] - logits[1]):
+        raise Hint("that is the whole lead: take off what the cells give")
+    if np.isclose(given, (signed[0] - signed[1]).sum()):
+        raise Hint("that is what the cells give; asked is the rest")
+    cut = np.maximum(signed, 0)
+    if np.isclose(given, logits[0] - logits[1] - (cut[0] - cut[1]).sum()):
+        raise Hint("what speaks against a class counts, too: no ReLU")
+    if not np.isclose(given, 1.5):
+        raise Hint(f"biases of 0.5 and -1 make a lead of 1.5, not {given:.2f}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .exercise import Hint, exercise
 
-__all__ = ["energy_inside", "freeze"]
+__all__ = ["energy_inside", "freeze", "half_way"]
 
 
 @exercise
@@ -48,3 +48,25 @@ def freeze(answer: Callable[..., Any]) -> None:
         raise Hint("the last frame is frozen, too: a slice ends before its end")
     if numbers != [0, 1, 2, 2, 2, 5]:
         raise Hint(f"frames 0 to 5, frozen from 2 to 4, should be 0 1 2 2 2 5, not {numbers}")
+
+
+@exercise
+def half_way(answer: Callable[..., Any]) -> None:
+    """Share of the cells at which half of the logit is gone, linear between those measured.
+
+    Half of what can be lost: from the first value down to the last. A curve that turns back counts
+    where it first comes there.
+    """
+    shares, logits = np.array([0, 0.1, 0.2, 0.4]), np.array([10.0, 8.0, 4.0, 2.0])
+    given = float(answer(shares, logits))
+    if np.isclose(given, 0.2):
+        raise Hint("that is the first measured share below half-way; go between the two")
+    if np.isclose(given, 0.175):
+        raise Hint("half of the first value is 5; half of what is lost, from 10 to 2, is at 6")
+    if np.isclose(given, np.interp(6.0, logits, shares)):
+        raise Hint("np.interp wants values that rise: turn both round")
+    if not np.isclose(given, 0.15):
+        raise Hint(f"10, 8, 4, 2 at 0, 0.1, 0.2, 0.4 is at 6 half-way down: 0.15, not {given:.3f}")
+    back = float(answer(np.array([0, 0.1, 0.2, 0.3]), np.array([4.0, -2.0, 3.0, 0.0])))
+    if not np.isclose(back, 1 / 30):
+        raise Hint(f"a curve that comes back counts where it first is half-way, not at {back:.3f}")

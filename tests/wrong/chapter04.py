@@ -29,4 +29,14 @@ WRONG = {
             "divided by zero",
         ),
     ],
+    "softmax_weights": [
+        (
+            "def softmax_weights(alpha, p, k):\n    return p[k] * (1 - p[k]) * alpha[k]",
+            "ties the classes",
+        ),
+        (
+            "def softmax_weights(alpha, p, k):\n    return alpha[k] - p @ alpha",
+            "one factor is missing",
+        ),
+    ],
 }

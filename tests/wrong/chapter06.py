@@ -24,4 +24,17 @@ WRONG = {
             "no ReLU",
         ),
     ],
+    "from_biases": [
+        (
+            "def from_biases(logits, signed, true, other):\n"
+            "    return logits[true] - logits[other]",
+            "whole lead",
+        ),
+        (
+            "def from_biases(logits, signed, true, other):\n"
+            "    sums = np.maximum(signed, 0).sum((1, 2, 3))\n"
+            "    return logits[true] - logits[other] - (sums[true] - sums[other])",
+            "no ReLU",
+        ),
+    ],
 }

@@ -17,4 +17,18 @@ WRONG = {
             "ends before its end",
         ),
     ],
+    "half_way": [
+        (
+            "def half_way(shares, logits):\n"
+            "    return shares[np.argmax(logits <= (logits[0] + logits[-1]) / 2)]",
+            "go between the two",
+        ),
+        (
+            "def half_way(shares, logits):\n"
+            "    i = np.argmax(logits <= logits[0] / 2)\n"
+            "    part = (logits[i - 1] - logits[0] / 2) / (logits[i - 1] - logits[i])\n"
+            "    return shares[i - 1] + part * (shares[i] - shares[i - 1])",
+            "half of what is lost",
+        ),
+    ],
 }
