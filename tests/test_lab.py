@@ -29,6 +29,9 @@ from on_screen import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+# The python of another environment may be tried: with ipywidgets 7.7, jupyterlab < 4 and
+# jupyterlab-widgets 1.x, for example.
+LAB = os.environ.get("GRADCAM_VIDEO_LAB", sys.executable)
 FIRST, SECOND = ("Moving [something] from left to right", 2017031), ("Opening [something]", 7)
 TWO_PLAYERS = f"""\
 import gradcam_video as gv
@@ -57,7 +60,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command = [LAB, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
     command += [f"--ServerApp.root_dir={home}", "--LabApp.expose_app_in_browser=True"]
     asks = home / "jupyterlab_settings_dir" / "@jupyterlab/apputils-extension"
