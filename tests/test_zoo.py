@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from test_methods import state_of
 from torch import Tensor, nn
 from torchvision.models import get_model
 
@@ -58,17 +59,6 @@ def test_every_name_has_a_small_one() -> None:
 
 
 # --- every method on every model ----------------------------------------------------------------
-
-
-def state_of(net: nn.Module) -> tuple:
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return (
-        [m.training for m in net.modules()],
-        [(p.requires_grad, p.grad is None) for p in net.parameters()],
-        [sum(len(getattr(m, h)) for h in hooks) for m in net.modules()],
-        torch.is_grad_enabled(),
-        {k: v.sum().item() for k, v in net.state_dict().items()},
-    )
 
 
 def applies(method: str, model: VideoModel) -> bool:

@@ -18,6 +18,7 @@ const WHO = { you: "#ffffff", network: "#ff9a1f", blob: "#4db8ff" };
 const NAMES = { you: "you", network: "Grad-CAM", blob: "the middle of everything" };
 
 function play(root, { side, width, rounds }) {
+  root.classList.add("gcv");
   const size = 2 * width, place = size / side;
   const points = { you: 0, network: 0, blob: 0 };
   let number = 0, frame = 0, click = null, shown = false, pictures = [], bits = null;

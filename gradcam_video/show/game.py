@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,7 +20,7 @@ from ..errors import BadInput
 from ..explain.explanation import Explanation
 from ..metrics import draw, strict_truth, tolerant_truth
 from ..truth import Truth
-from .player import asset
+from .player import asset, standalone
 
 SIDE = 56
 """Places along a side of the picture: what is clicked falls into one of 56 × 56."""
@@ -135,29 +134,9 @@ class Game:
             }
             for one in self.rounds
         ]
-        data = json.dumps({"side": SIDE, "width": WIDTH, "rounds": rounds}).replace("<", "\\u003c")
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>Beat the network</title>
-<style>
-{asset("player.css")}
-</style>
-</head>
-<body class="gcv-page">
-<main id="game" class="gcv" style="--page: {2 * WIDTH}px"></main>
-<noscript>This game needs JavaScript.</noscript>
-<script type="application/json" id="data">{data}</script>
-<script type="module">
-{asset("game.js")}
-play(document.getElementById("game"), JSON.parse(document.getElementById("data").textContent));
-</script>
-</body>
-</html>
-"""
+        meta = {"side": SIDE, "width": WIDTH, "rounds": rounds}
+        call = 'play(root, JSON.parse(text("meta")));'
+        return standalone("Beat the network", asset("game.js"), call, meta, "", 2 * WIDTH)
 
 
 def at_places(values: np.ndarray) -> np.ndarray:

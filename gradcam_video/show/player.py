@@ -290,6 +290,23 @@ def player_html(
 def page_of(meta: dict[str, Any], data: bytes) -> str:
     """The page around a payload."""
     best = meta["classes"][meta["start"]["choice"]]["name"]
+    call = 'page(root, JSON.parse(text("meta")), text("data"));'
+    encoded = base64.b64encode(data).decode()
+    return standalone(f"Grad-CAM: {best}", asset("player.js"), call, meta, encoded, meta["width"])
+
+
+def standalone(
+    title: str, script: str, call: str, meta: dict[str, Any], data: str, width: int
+) -> str:
+    """One page that needs neither a kernel nor a network.
+
+    Args:
+        title: as the browser shows it.
+        script: JavaScript, a module's text; `call` begins it on the element `root`, with what
+            lies in the page: `text("meta")`, json, and `text("data")`.
+        meta, data: these two.
+        width: of the page at most, in pixels.
+    """
     # "<" never reaches the HTML parser from a label or a file name
     words = json.dumps(meta, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
@@ -298,20 +315,21 @@ def page_of(meta: dict[str, Any], data: bytes) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>Grad-CAM: {html.escape(best)}</title>
+<title>{html.escape(title)}</title>
 <style>
 {asset("player.css")}
 </style>
 </head>
 <body class="gcv-page">
-<main id="player" style="--page: {meta["width"]}px"></main>
-<noscript>This player needs JavaScript.</noscript>
+<main id="root" style="--page: {width}px"></main>
+<noscript>This page needs JavaScript.</noscript>
 <script type="application/json" id="meta">{words}</script>
-<script type="text/plain" id="data">{base64.b64encode(data).decode()}</script>
+<script type="text/plain" id="data">{data}</script>
 <script type="module">
-{asset("player.js")}
+{script}
 const text = (id) => document.getElementById(id).textContent;
-page(document.getElementById("player"), JSON.parse(text("meta")), text("data"));
+const root = document.getElementById("root");
+{call}
 </script>
 </body>
 </html>
