@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 2_000_000
 MOST_SECONDS = 90
+CURVES = r"\b(?:plt|axis|axes\S*|left|right)\.(?:plot|bar|hist)\(|histplot|barplot"
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -168,6 +169,19 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
 def test_pictures_say_what_they_show(path: Path) -> None:
     for words in re.findall(r"!\[([^\]]*)\]", prose(path)):
         assert len(words) > 8, words
+
+
+def test_figures_are_told_and_their_axes_named(path: Path) -> None:
+    """Words follow a figure, at most the numbers it shows stand between; curves have a scale."""
+    cells = read(path).cells
+    for i, cell in enumerate(cells):
+        kinds = [kind for o in cell.get("outputs", []) for kind in o.get("data", {})]
+        if not {"image/png", "image/jpeg"} & set(kinds):
+            continue
+        following = [later.cell_type for later in cells[i + 1 : i + 4]]
+        assert "markdown" in following, cell.source
+        if re.search(CURVES, cell.source):
+            assert "ylabel" in cell.source or "yticks" in cell.source, cell.source
 
 
 def test_after_every_widget_a_still_picture(path: Path) -> None:
