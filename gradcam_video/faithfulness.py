@@ -83,6 +83,21 @@ def random_cells(shape: Sequence[int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random(tuple(shape), dtype=np.float32)
 
 
+def rival_cells(x: Tensor, view: View, seed: int = 0) -> dict[str, np.ndarray]:
+    """What a map's order is held against: "random" and "motion", (T, g, g') each.
+
+    Args:
+        x: one clip as the network is given it, (1, 3, T, H, W).
+        view: which part of the picture that is.
+        seed: of the random one.
+    """
+    shape = cell_shape(view)
+    return {
+        "random": random_cells((x.shape[2], *shape), seed),
+        "motion": motion_cells(x, shape)[0],
+    }
+
+
 def _pooled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Mean over each cell: (T, R, C) -> (T, g, g')."""
     down, across = (_of_pixel(n, g) for n, g in zip(values.shape[1:], shape, strict=True))
@@ -598,10 +613,5 @@ def ask(
         options: of the method, as they were for `e`.
     """
     x, view = model.preprocess(e.clip)
-    shape = len(e.clip), *cell_shape(view)
-    orders = {
-        "map": cells_of(e.maps[e.row(target)], e.grid),
-        "random": random_cells(shape, seed),
-        "motion": motion_cells(x, shape[1:])[0],
-    }
+    orders = {"map": cells_of(e.maps[e.row(target)], e.grid), **rival_cells(x, view, seed)}
     return areas(model, orders, x, target, seed=seed) | again(model, e, target, seed, **options)

@@ -168,9 +168,10 @@ def _where(
             values["energy", kind, who] = metrics.energy(one, truth) if there else math.nan
             values["pointing", kind, who] = metrics.pointing(one, truth)
             # Of a uniform map it is the same, its area: no need to sort for it.
-            right = values["energy", kind, who] if who == "uniform" else None
             values["rank_accuracy", kind, who] = (
-                metrics.rank_accuracy(one, truth) if right is None else right
+                values["energy", kind, who]
+                if who == "uniform"
+                else metrics.rank_accuracy(one, truth)
             )
     return values
 

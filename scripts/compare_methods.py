@@ -306,11 +306,7 @@ def curves(
 ) -> dict[str, dict[tuple[str, str, str], float]]:
     """Deletion and insertion in each method's order, beside a random one and that of motion."""
     x, view = OWN.model.preprocess(clip)
-    shape = len(clip), *faithfulness.cell_shape(view)
-    others = {
-        "random": faithfulness.random_cells(shape, seed),
-        "motion": faithfulness.motion_cells(x, shape[1:])[0],
-    }
+    others = faithfulness.rival_cells(x, view, seed)
     orders = {f"of {m}": faithfulness.cells_of(e.maps[e.row(k)], e.grid) for m, e in maps.items()}
     areas = faithfulness.areas(
         OWN.model,
@@ -324,9 +320,11 @@ def curves(
     )
     found: dict[str, dict[tuple[str, str, str], float]] = {method: {} for method in maps}
     for (measure, unit, who), area in areas.items():
-        for method in maps if who in ("random", "motion", "end") else [who.removeprefix("of ")]:
-            own = who if who in ("random", "motion", "end") else "map"
-            found[method][measure, unit, own] = area
+        if who.startswith("of "):
+            found[who.removeprefix("of ")][measure, unit, "map"] = area
+        else:  # a rival, or the end: the same for all methods
+            for method in maps:
+                found[method][measure, unit, who] = area
     return found
 
 

@@ -8,10 +8,8 @@ would have clicked. `game.js` plays it; all that is right or wrong was computed 
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
@@ -20,7 +18,7 @@ from ..errors import BadInput
 from ..explain.explanation import Explanation
 from ..metrics import draw, strict_truth, tolerant_truth
 from ..truth import Truth
-from .player import asset, standalone
+from .player import asset, in_frame, jpeg, standalone
 
 SIDE = 56
 """Places along a side of the picture: what is clicked falls into one of 56 × 56."""
@@ -115,20 +113,15 @@ class Game:
         return f"Game({len(self.rounds)} clips, Grad-CAM {self.network}, blob {self.blob})"
 
     def _repr_html_(self) -> str:
-        page = html.escape(self.page(), quote=True)
-        return (
-            f'<iframe title="Beat the network" srcdoc="{page}" '
-            f'style="width:100%;max-width:{2 * WIDTH + 40}px;height:{2 * WIDTH + 330}px;'
-            f'border:0"></iframe>'
-        )
+        return in_frame(self.page(), "Beat the network", 2 * WIDTH + 40, 2 * WIDTH + 330)
 
     def page(self) -> str:
         """The game as one page that needs neither a kernel nor a network."""
         rounds = [
             {
                 "label": one.label,
-                "frames": [_jpeg(frame) for frame in one.frames],
-                "right": base64.b64encode(np.packbits(one.right).tobytes()).decode(),
+                "frames": [_text(jpeg(frame, quality=70)) for frame in one.frames],
+                "right": _text(np.packbits(one.right).tobytes()),
                 "network": one.network,
                 "blob": one.blob,
             }
@@ -145,7 +138,5 @@ def at_places(values: np.ndarray) -> np.ndarray:
     return values[:, rows // 2 :: rows, columns // 2 :: columns].copy()
 
 
-def _jpeg(frame: np.ndarray) -> str:
-    buffer = BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=70)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

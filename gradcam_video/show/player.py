@@ -78,7 +78,7 @@ def payload(
     maxima, maps = quantised(e.maps[rows])
 
     cmaps = list(dict.fromkeys([cmap, "inferno", "viridis", "jet"]))
-    jpegs = [_jpeg(resize(e.clip.frames[int(t)], height, across)) for t in shown]
+    jpegs = [jpeg(resize(e.clip.frames[int(t)], height, across)) for t in shown]
     parts = [maxima.tobytes(), maps.tobytes(), *(palette(name).tobytes() for name in cmaps), *jpegs]
     starts = np.cumsum([0, *map(len, parts)]).tolist()
     grid, view = small.grid, small.grid.view
@@ -183,15 +183,17 @@ def player(
     Raises:
         BadInput: ipywidgets or anywidget is not installed, or an argument does not fit.
     """
-    if "google.colab" in sys.modules:
-        return FramedPlayer(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
-    try:
-        from .widget import Player
-    except ImportError as error:
-        raise BadInput(
-            f"the player needs {error.name}: pip install ipywidgets anywidget, or use player_html"
-        ) from error
-    return Player(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
+    kind: Any = FramedPlayer
+    if "google.colab" not in sys.modules:
+        try:
+            from .widget import Player as kind
+        except ImportError as error:
+            raise BadInput(
+                f"the player needs {error.name}: pip install ipywidgets anywidget, or use "
+                "player_html"
+            ) from error
+    meta, data = payload(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
+    return kind(e, meta, data)
 
 
 class FramedPlayer:
@@ -201,29 +203,21 @@ class FramedPlayer:
     displayed it begins with them. A page that is shown already hears nothing from the kernel.
 
     Args:
-        e, label, scope, cmap, opacity, width: see `player`.
+        e: what is shown.
+        meta, data: its `payload`.
 
     Raises:
-        BadInput: an argument does not fit, or at display what was set does not.
+        BadInput: at display, when what was set does not fit.
     """
 
-    def __init__(
-        self,
-        e: Explanation,
-        label: Label = None,
-        *,
-        scope: str = "clip",
-        cmap: str = "inferno",
-        opacity: float = OPACITY,
-        width: int = 480,
-    ) -> None:
-        self._meta, self._data = payload(
-            e, label, scope=scope, cmap=cmap, opacity=opacity, width=width
-        )
-        self._explanation = e
-        self.frame = 0
-        self.label: Label = e.labels[e.classes[e.row(label)]]
-        self.opacity, self.scope, self.cmap = opacity, scope, cmap
+    def __init__(self, e: Explanation, meta: dict[str, Any], data: bytes) -> None:
+        self._explanation, self._meta, self._data = e, meta, data
+        start = meta["start"]
+        self.frame: int = start["frame"]
+        self.label: Label = meta["classes"][start["choice"]]["name"]
+        self.opacity: float = start["opacity"]
+        self.scope: str = SCOPES[start["scope"]]
+        self.cmap: str = meta["cmaps"][start["cmap"]]["name"]
 
     def __repr__(self) -> str:
         return f"Player({self.label!r}, frame {self.frame})"
@@ -246,11 +240,15 @@ class FramedPlayer:
 
 def framed(meta: dict[str, Any], data: bytes) -> str:
     """The page around a payload, in an iframe that is high enough for it."""
-    page = html.escape(page_of(meta, data), quote=True)
     picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
+    return in_frame(page_of(meta, data), "Grad-CAM player", meta["width"] + 30, picture + 540)
+
+
+def in_frame(page: str, title: str, width: float, height: float) -> str:
+    """A page in an iframe of a notebook's output, at most `width` pixels wide."""
     return (
-        f'<iframe title="Grad-CAM player" srcdoc="{page}" '
-        f'style="width:100%;max-width:{meta["width"] + 30}px;height:{picture + 540:.0f}px;'
+        f'<iframe title="{title}" srcdoc="{html.escape(page, quote=True)}" '
+        f'style="width:100%;max-width:{width}px;height:{height:.0f}px;'
         f'border:0"></iframe>'
     )
 
@@ -351,7 +349,8 @@ def _about(e: Explanation, frames: int, classes: int) -> list[str]:
     return lines
 
 
-def _jpeg(frame: np.ndarray) -> bytes:
+def jpeg(frame: np.ndarray, quality: int = 85) -> bytes:
+    """A frame, uint8 (H, W, 3), as a JPEG."""
     buffer = BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=85)
+    Image.fromarray(frame).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -10,7 +10,7 @@ import traitlets
 
 from ..explain.explanation import SCOPES, Explanation
 from .overlay import OPACITY
-from .player import SCOPE_TITLES, Label, asset, framed, payload, place
+from .player import SCOPE_TITLES, Label, asset, framed, place
 
 
 class Canvas(anywidget.AnyWidget):
@@ -31,19 +31,13 @@ class Player(ipywidgets.VBox):
     """Picture and controls, linked in the browser (`jslink`), so that no kernel is needed to move.
 
     `frame`, `label`, `opacity`, `scope` and `cmap` read and set what is shown.
+
+    Args:
+        e: what is shown.
+        meta, data: its `payload`.
     """
 
-    def __init__(
-        self,
-        e: Explanation,
-        label: Label = None,
-        *,
-        scope: str = "clip",
-        cmap: str = "inferno",
-        opacity: float = OPACITY,
-        width: int = 480,
-    ) -> None:
-        meta, data = payload(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
+    def __init__(self, e: Explanation, meta: dict[str, Any], data: bytes) -> None:
         start = meta["start"]
         last = len(meta["frames"]["times"]) - 1
         wide = ipywidgets.Layout(width="auto")
@@ -76,7 +70,13 @@ class Player(ipywidgets.VBox):
         names = [f"{c['percent']}  {c['name']}" for c in meta["classes"]]
         self.class_dropdown = pick("class", names, start["choice"])
         self.opacity_slider = ipywidgets.FloatSlider(
-            min=0, max=1, step=0.05, value=opacity, description="opacity", layout=wide, style=style
+            min=0,
+            max=1,
+            step=0.05,
+            value=start["opacity"],
+            description="opacity",
+            layout=wide,
+            style=style,
         )
         self.scope_dropdown = pick("scale", [SCOPE_TITLES[s] for s in SCOPES], start["scope"])
         self.cmap_dropdown = pick("colours", [c["title"] for c in meta["cmaps"]], 0)
