@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from gradcam_video import VideoModel, inflate
-from gradcam_video.inflate import INFLATABLE
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.tabletop.network import SmallResNet
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.inflation import INFLATABLE
+from gradcam_video.models.tabletop_net import SmallResNet
 
 HERE = Path(__file__).resolve().parent
 FRAMES = 16

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 import gradcam_video as gv
-from gradcam_video.explain.explanation import Explanation
+from gradcam_video.explanation import Explanation
 from gradcam_video.show import overlay
-from gradcam_video.show.overlay import at_size
-from gradcam_video.show.player import payload
+from gradcam_video.show.blend import at_size
+from gradcam_video.show.player_page import payload
 
 TWO_FRAMES = 33.3  # ms: two frames of a display of 60 Hz, from the key or the mouse to the picture
 OUR_PART = 8.0  # ms of it that player.js may take

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import figures
-from gradcam_video.cases import Case, choose, kind_of, margin, rank
-from gradcam_video.clip import Clip
-from gradcam_video.datasets import half_of
+from gradcam_video.cases.clips import data_for
+from gradcam_video.cases.page import figures_page
+from gradcam_video.cases.rule import Case, choose, kind_of, margin, rank
+from gradcam_video.cli import figures
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.datasets import half_of
+from gradcam_video.data.labels import FORTY, FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.evaluation import data_for
-from gradcam_video.explain.explanation import Explanation
-from gradcam_video.grid import Axis, Grid, View
-from gradcam_video.labels import FORTY, FORTY_NAMES
-from gradcam_video.models import VideoModel
-from gradcam_video.show.page import figures_page
-from gradcam_video.tabletop import sample
-from gradcam_video.tabletop.network import SIZE, network
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import Axis, Grid, View
+from gradcam_video.models.tabletop_net import SIZE, network
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.tabletop.scene import sample
 
 LABELS = ("ant", "bee", "cat", "dog")
 

@@ -24,8 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import clip as clip_module
-from gradcam_video.clip import Clip, clip_name, find_clips, open_reel, read_clip, read_windows
+from gradcam_video.data import clip as clip_module
+from gradcam_video.data.clip import Clip, open_reel, read_clip, read_windows
+from gradcam_video.data.image_folder import clip_name, find_clips
 from gradcam_video.errors import BadInput
 
 BITS = 8

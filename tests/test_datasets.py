@@ -15,16 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video.datasets import (
-    SomethingSomething,
-    annotated_splits,
-    default_split,
-    half_of,
-)
+from gradcam_video.cli.scan import add_scan_options
+from gradcam_video.data.datasets import SomethingSomething, annotated_splits, default_split, half_of
+from gradcam_video.data.integrity import Report, scan
+from gradcam_video.data.labels import FORTY_NAMES, TEMPLATES
 from gradcam_video.errors import BadInput
-from gradcam_video.labels import FORTY_NAMES, TEMPLATES
-from gradcam_video.scan import Report, add_scan_options, scan
-from gradcam_video.tabletop.disk import webm
+from gradcam_video.tabletop.export import webm
 
 # (id, template as V2 writes it, class of the forty or None). Two of the annotation's traps are in
 # it: a comma, and a template that is no class.

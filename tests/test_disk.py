@@ -16,14 +16,14 @@ import av
 import numpy as np
 import pytest
 
-from gradcam_video.clip import Clip, read_clip
-from gradcam_video.datasets import SomethingSomething
+from gradcam_video.data.clip import Clip, read_clip
+from gradcam_video.data.datasets import SomethingSomething
+from gradcam_video.data.ground_truth import MARKER, ROLES, TRUTH, Truth, read_truth
+from gradcam_video.data.integrity import scan
+from gradcam_video.data.labels import FORTY, FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.labels import FORTY, FORTY_NAMES
-from gradcam_video.scan import scan
-from gradcam_video.tabletop import disk
-from gradcam_video.tabletop.disk import MARKER, TRUTH, read_truth, sentence, webm, write_split
-from gradcam_video.truth import ROLES, Truth
+from gradcam_video.tabletop import export as disk
+from gradcam_video.tabletop.export import sentence, webm, write_split
 
 SMALL = (48, 66)  # 66 pixels: rows of the packed masks end inside a byte
 

@@ -19,7 +19,7 @@ def test_published_numbers_name_their_source() -> None:
 
 
 def test_measured_numbers_name_their_command() -> None:
-    folder = resources.files("gradcam_video").joinpath("measured")
+    folder = resources.files("gradcam_video.lessons").joinpath("measured")
     names = [file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json")]
     assert names
     for name in names:
@@ -64,7 +64,7 @@ def test_the_two_networks_of_notebook_08_are_as_good_as_each_other() -> None:
 def test_the_cheat_follows_the_lamp_and_the_other_does_not() -> None:
     from dataclasses import replace
 
-    from gradcam_video.tabletop.lamp import lamp
+    from gradcam_video.tabletop.shortcut import lamp
 
     clip = gv.tabletop.sample("Moving [something] from right to left", 2017031).clip
     lit = replace(clip, frames=lamp(clip.frames))
@@ -77,7 +77,7 @@ def test_the_cheat_follows_the_lamp_and_the_other_does_not() -> None:
 
 
 def test_the_lamp_blinks_in_the_corner_that_the_network_sees() -> None:
-    from gradcam_video.tabletop.lamp import lamp
+    from gradcam_video.tabletop.shortcut import lamp
 
     frames = np.full((4, 240, 320, 3), 100, np.uint8)
     lit = lamp(frames)

@@ -13,10 +13,9 @@ import torchvision
 from torch import Tensor, nn
 
 from gradcam_video.errors import BadInput
-from gradcam_video.inflate import (
+from gradcam_video.models.fx_rewrite import CannotInflate, TimePaddedConv3d
+from gradcam_video.models.inflation import (
     INFLATABLE,
-    CannotInflate,
-    TimePaddedConv3d,
     can_inflate,
     inflate,
     inflate_filter,

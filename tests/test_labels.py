@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_video.errors import BadInput
-from gradcam_video.labels import (
+from gradcam_video.data.labels import (
     FORTY,
     FORTY_NAMES,
     MIRRORED_FORTY,
@@ -21,6 +20,7 @@ from gradcam_video.labels import (
     fold,
     group_of,
 )
+from gradcam_video.errors import BadInput
 
 
 def plain(template: str) -> str:

@@ -14,10 +14,12 @@ import torchvision
 from torch import nn
 
 import gradcam_video as gv
-from gradcam_video import models
-from gradcam_video.clip import Clip
+from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
-from gradcam_video.models import VideoModel, load_model, save_model
+from gradcam_video.models import registry as models
+from gradcam_video.models.checkpoints import save_model
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.video_model import VideoModel
 
 
 def clip_of(frames: np.ndarray) -> Clip:

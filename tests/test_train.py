@@ -21,12 +21,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gradcam_video import films, models, runs, train
-from gradcam_video.datasets import Item
-from gradcam_video.errors import BadInput
-from gradcam_video.evaluation import evaluate, opposite_pairs, scores, wilson
-from gradcam_video.films import Augment, Cache, cache, cover, mirror, tinted
-from gradcam_video.labels import (
+from gradcam_video.cli.evaluate import add_evaluate_options
+from gradcam_video.cli.train import add_train_options
+from gradcam_video.data import frame_cache as films
+from gradcam_video.data.augment import Augment, cover, mirror, tinted
+from gradcam_video.data.datasets import Item
+from gradcam_video.data.frame_cache import Cache, cache
+from gradcam_video.data.labels import (
     FORTY_NAMES,
     MIRRORED_FORTY,
     MIRRORED_TEMPLATES,
@@ -34,8 +35,16 @@ from gradcam_video.labels import (
     OPPOSITE_TEMPLATES,
     TEMPLATES,
 )
-from gradcam_video.models import VideoModel, load_model, read_weights
-from gradcam_video.recipe import (
+from gradcam_video.errors import BadInput
+from gradcam_video.models import registry as models
+from gradcam_video.models.checkpoints import read_weights
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.training import loop as train
+from gradcam_video.training import run_dir as runs
+from gradcam_video.training.accuracy import evaluate, opposite_pairs, scores, wilson
+from gradcam_video.training.loop import Stream, fit, parts
+from gradcam_video.training.recipe import (
     Network,
     Recipe,
     build,
@@ -44,8 +53,6 @@ from gradcam_video.recipe import (
     recipe_names,
     to_toml,
 )
-from gradcam_video.train import Stream, fit, parts
-from gradcam_video.training_commands import add_evaluate_options, add_train_options
 
 RIGHT, LEFT, HOLD = (
     "Moving [something] from left to right",
@@ -833,7 +840,7 @@ def test_evaluate_reports_a_damaged_clip(
 ) -> None:
     torch.manual_seed(0)
     (something / "20bn-something-something-v1" / "3" / "00001.jpg").write_bytes(b"no picture")
-    from gradcam_video.datasets import SomethingSomething
+    from gradcam_video.data.datasets import SomethingSomething
 
     data = SomethingSomething(something, "train", frames=FRAMES)
     net = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten())

@@ -23,15 +23,19 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 import gradcam_video as gv
-from gradcam_video import cli, hub, models, zoo
-from gradcam_video.clip import Clip
-from gradcam_video.explain import METHODS
-from gradcam_video.explain.core import _head_gradients
-from gradcam_video.explain.methods import Run
-from gradcam_video.labels import TEMPLATES
-from gradcam_video.layout import Fold
-from gradcam_video.models import KINETICS, VideoModel, load_model
-from gradcam_video.trace import trace
+from gradcam_video.attribution.gradcam import _head_gradients
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.attribution.methods.base import Run
+from gradcam_video.cli import parser as cli
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.labels import TEMPLATES
+from gradcam_video.models import huggingface as hub
+from gradcam_video.models import i3d_c3d as zoo
+from gradcam_video.models import registry as models
+from gradcam_video.models.registry import KINETICS, load_model
+from gradcam_video.models.token_layout import Fold
+from gradcam_video.models.trace import trace_forward
+from gradcam_video.models.video_model import VideoModel
 from scripts.methods_and_models import SMALL, K, clips, page, run, small
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,7 +200,7 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
         options = models._published(name)[1]
     size = options["size"]
     shape = (3, options["frames"], *(size if isinstance(size, tuple) else (size, size)))
-    record = trace(net, shape)
+    record = trace_forward(net, shape)
     layer, pattern, grid, extra = LAYERS[name]
     assert record.cam_layer() == layer
     assert record.fold(layer) == Fold(pattern, grid, extra)
@@ -304,7 +308,7 @@ def test_a_shared_relu_that_ends_in_the_linear_layers_is_not_the_layer() -> None
             x = self.relu(self.conv(x)).flatten(1)
             return self.fc7(self.relu(self.fc6(x)))
 
-    assert trace(Shared(), (3, 4, 8, 8)).cam_layer() == "conv"
+    assert trace_forward(Shared(), (3, 4, 8, 8)).cam_layer() == "conv"
 
 
 # --- the one token that responds ----------------------------------------------------------------
@@ -400,7 +404,7 @@ def test_i3d_is_as_published() -> None:
     tensors = [t for k, t in net.state_dict().items() if not k.endswith("num_batches_tracked")]
     size = 4 * sum(t.numel() for t in tensors)
     assert 0 <= 50_883_138 - size < 60_000
-    record = trace(net, (3, 64, 224, 224))
+    record = trace_forward(net, (3, 64, 224, 224))
     steps = {c.name: tuple(c.output.shape[1:]) for c in record.calls}
     # Carreira & Zisserman 2017, figure 3: time is halved at the start and in pools 4 and 5 only.
     assert steps["Conv3d_1a_7x7"] == (64, 32, 112, 112)
@@ -426,7 +430,9 @@ def test_padding_is_tensorflows() -> None:
 def test_c3d_is_as_published() -> None:
     with torch.device("meta"):
         net = zoo.C3D(487)
-        steps = {c.name: tuple(c.output.shape[1:]) for c in trace(net, (3, 16, 112, 112)).calls}
+        steps = {
+            c.name: tuple(c.output.shape[1:]) for c in trace_forward(net, (3, 16, 112, 112)).calls
+        }
     assert steps["pool1"] == (64, 16, 56, 56) and steps["pool5"] == (512, 1, 4, 4)
     assert net.fc6.in_features == 8192
 
