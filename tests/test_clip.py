@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video.data import clip as clip_module
+from gradcam_video.data import video_file
 from gradcam_video.data.clip import Clip, open_reel, read_clip, read_windows
 from gradcam_video.data.image_folder import clip_name, find_clips
 from gradcam_video.errors import BadInput
@@ -233,13 +233,13 @@ def test_bare_stream_without_timestamps(tmp_path: Path) -> None:
 def test_stream_whose_key_frames_are_not_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = clip_module._Video._scan
+    scan = video_file._Video._scan
 
-    def unmarked(video: clip_module._Video, *arguments: Any) -> None:
+    def unmarked(video: video_file._Video, *arguments: Any) -> None:
         scan(video, *arguments)
         video._keys = []  # as after a cut that lost the first of them
 
-    monkeypatch.setattr(clip_module._Video, "_scan", unmarked)
+    monkeypatch.setattr(video_file._Video, "_scan", unmarked)
     assert seen(read_clip(film(tmp_path / "a.mp4", 46))) == list(range(0, 46, 3))
 
 
@@ -471,7 +471,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_what_is_needed_is_decoded(
     long_film: Path, start: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger=clip_module.__name__)
+    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
     tracemalloc.start()
     clip = read_clip(long_film, start=start)
     peak = tracemalloc.get_traced_memory()[1]
@@ -485,7 +485,7 @@ def test_only_what_is_needed_is_decoded(
 
 
 def test_spread_over_a_long_file_seeks(long_film: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger=clip_module.__name__)
+    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
     clip = read_clip(long_film, fps=None)
     assert seen(clip) == [int((k + 0.5) * 200 / 16) for k in range(16)]
     decoded = sum(map(int, re.findall(r"(\d+) frames decoded", caplog.text)))

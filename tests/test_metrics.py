@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
@@ -16,7 +15,8 @@ import pytest
 import torch
 
 import gradcam_video as gv
-from gradcam_video.cli.score import add_score_options, table
+from gradcam_video.cli import parser
+from gradcam_video.cli.score import table
 from gradcam_video.data.clip import Clip
 from gradcam_video.data.ground_truth import Truth
 from gradcam_video.data.labels import FORTY_NAMES
@@ -736,10 +736,7 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_score_options(parser)
-    options = parser.parse_args(["--device", "cpu", *arguments])
-    return options.run(options)
+    return parser.run(["score", "--device", "cpu", *arguments])
 
 
 def test_the_command_prints_a_table_or_json(

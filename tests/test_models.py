@@ -17,7 +17,7 @@ import gradcam_video as gv
 from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
 from gradcam_video.models import registry as models
-from gradcam_video.models.checkpoints import save_model
+from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, save_model
 from gradcam_video.models.registry import load_model
 from gradcam_video.models.video_model import VideoModel
 
@@ -277,7 +277,7 @@ def test_real_imagenet_weights_know_a_zebra(shared_data: Path) -> None:
 
 
 def test_the_shipped_checkpoint_says_what_it_is() -> None:
-    path = Path(models.__file__).parent / "weights" / "tabletop.safetensors"
+    path = SHIPPED_WEIGHTS / "tabletop.safetensors"
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["trained_on"].startswith("Tabletop, seed")

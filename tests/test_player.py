@@ -56,9 +56,8 @@ def test_payload_points_at_what_it_holds() -> None:
 
 
 def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> None:
-    import importlib
+    from gradcam_video.show import player_page as module
 
-    module = importlib.import_module("gradcam_video.show.player")
     monkeypatch.setattr(module, "MAX_MAP_BYTES", 4 * 4 * 12)  # room for four classes
     monkeypatch.setattr(module, "MAX_FRAMES", 3)
     meta, _ = payload(made(frames=9), "empty")

@@ -447,9 +447,8 @@ def test_save_shows_several_classes_and_takes_fps(tmp_path: Path) -> None:
 def test_a_failed_save_leaves_what_was_there(
     broken: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib
+    from gradcam_video.show import export as module
 
-    module = importlib.import_module("gradcam_video.show.save")
     folder = tmp_path / "clip"
     before = {p.name: p.read_bytes() for p in save(made(), folder)}
 

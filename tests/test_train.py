@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -21,8 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gradcam_video.cli.evaluate import add_evaluate_options
-from gradcam_video.cli.train import add_train_options
+from gradcam_video.cli.parser import run as run_command
 from gradcam_video.data import frame_cache as films
 from gradcam_video.data.augment import Augment, cover, mirror, tinted
 from gradcam_video.data.datasets import Item
@@ -36,8 +34,7 @@ from gradcam_video.data.labels import (
     TEMPLATES,
 )
 from gradcam_video.errors import BadInput
-from gradcam_video.models import registry as models
-from gradcam_video.models.checkpoints import read_weights
+from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, read_weights
 from gradcam_video.models.registry import load_model
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.training import loop as train
@@ -698,7 +695,7 @@ def test_a_bad_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> No
 
 
 def test_build_from_a_checkpoint() -> None:
-    file = str(Path(models.__file__).parent / "weights" / "tabletop.safetensors")
+    file = str(SHIPPED_WEIGHTS / "tabletop.safetensors")
     kept, architecture = build(Network(name=file), FORTY_NAMES)
     assert architecture == {"name": "tabletop", "temporal_kernel": 3}
     state, written = kept.net.state_dict(), read_weights(Path(file))
@@ -769,12 +766,7 @@ def test_clips_of_two_lengths_are_one_line(tmp_path: Path) -> None:
 
 
 def command(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    add_train_options(commands.add_parser("train"))
-    add_evaluate_options(commands.add_parser("evaluate"))
-    options = parser.parse_args(words)
-    return options.run(options)
+    return run_command(words)
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 import gradcam_video as gv
+from gradcam_video import cli
 from gradcam_video.attribution.gradcam import _head_gradients
 from gradcam_video.attribution.methods import METHODS
 from gradcam_video.attribution.methods.base import Run
-from gradcam_video.cli import parser as cli
 from gradcam_video.data.clip import Clip
 from gradcam_video.data.labels import TEMPLATES
 from gradcam_video.models import huggingface as hub

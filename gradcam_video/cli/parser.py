@@ -44,9 +44,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        options = _parser(given).parse_args(given)
-        return options.run(options)
+        return run(sys.argv[1:] if arguments is None else arguments)
     except BadInput as error:
         return complain(str(error))
     except KeyboardInterrupt:
@@ -54,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `gradcam-video models | head`
         sys.stderr.close()
         return OK
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The same, but what is wrong is raised.
+
+    Raises:
+        BadInput: an unknown command or option, or whatever the command cannot use.
+    """
+    options = _parser(arguments).parse_args(arguments)
+    return options.run(options)
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
