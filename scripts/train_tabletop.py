@@ -39,7 +39,7 @@ from gradcam_video.data.frame_cache import Cache
 from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.models.checkpoints import save_model
 from gradcam_video.models.inflation import inflate
-from gradcam_video.models.tabletop_net import SIZE, SmallResNet, folded, network
+from gradcam_video.models.tabletop_net import SIZE, SmallResNet, network, without_norm
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.tabletop.scene import Plan, sample
 from gradcam_video.tabletop.stage import Stage
@@ -356,7 +356,7 @@ def learn(
     say(f"trained: {json.dumps(log[-1])}", started)
     target = target or folder / "tabletop.safetensors"
     plain = network(len(FORTY_NAMES), **shape)
-    plain.load_state_dict(folded(model.net.state_dict()))
+    plain.load_state_dict(without_norm(model.net.state_dict()))
     model.net = plain.eval()
     save_model(model, target, architecture, trained_on=f"Tabletop, seed {recipe.seed}")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)", started)

@@ -33,7 +33,7 @@ from gradcam_video.models import huggingface as hub
 from gradcam_video.models import i3d_c3d as zoo
 from gradcam_video.models import registry as models
 from gradcam_video.models.registry import KINETICS, load_model
-from gradcam_video.models.token_layout import Fold
+from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import trace_forward
 from gradcam_video.models.video_model import VideoModel
 from scripts.methods_and_models import SMALL, K, clips, page, run, small
@@ -84,7 +84,7 @@ def test_every_method_runs_or_says_why_not(name: str) -> None:
     x = clips(model, 2).double()
     with torch.no_grad():
         logits = model.net(x)
-    cells = list(model.fold(x.shape[1:]).grid)
+    cells = list(model.token_grid(x.shape[1:]).grid)
     refused, before = {}, state_of(model.net)
     for method in METHODS:
         found = run(method, model, x)
@@ -203,7 +203,7 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
     record = trace_forward(net, shape)
     layer, pattern, grid, extra = LAYERS[name]
     assert record.cam_layer() == layer
-    assert record.fold(layer) == Fold(pattern, grid, extra)
+    assert record.token_grid(layer) == TokenGrid(pattern, grid, extra)
     axes, align = record.grid_axes(layer)
     assert align == "receptive-field"
     for axis, size in zip(axes, shape[1:], strict=True):  # the cells lie on the clip
@@ -226,7 +226,7 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
     ],
 )
 def test_a_fold_and_back_is_nothing(pattern: str, shape: tuple[int, ...], extra: int) -> None:
-    fold = Fold(pattern, (2, 3, 4), extra)
+    fold = TokenGrid(pattern, (2, 3, 4), extra)
     output = torch.arange(float(np.prod(shape))).reshape(shape)
     grid = fold.to_grid(output)
     assert grid.shape == (2, 5, 2, 3, 4)
@@ -240,9 +240,9 @@ def test_a_fold_and_back_is_nothing(pattern: str, shape: tuple[int, ...], extra:
 
 def test_a_fold_puts_each_token_in_its_place() -> None:
     order = torch.arange(24.0)
-    grid = Fold("n (h w t) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
+    grid = TokenGrid("n (h w t) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
     assert grid[0, 0, 1, 2, 3] == 23 and grid[0, 0, 1, 0, 0] == 1 and grid[0, 0, 0, 1, 0] == 8
-    grid = Fold("n (t h w) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
+    grid = TokenGrid("n (t h w) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
     assert grid[0, 0, 1, 0, 0] == 12 and grid[0, 0, 0, 1, 0] == 4 and grid[0, 0, 0, 0, 1] == 1
 
 
@@ -276,13 +276,15 @@ def test_a_fold_can_be_given_where_it_is_not_found(capsys: pytest.CaptureFixture
     options: dict[str, Any] = {"size": (16, 24), "frames": 8, "cam_layer": "block"}
     with pytest.raises(gv.BadInput, match="say how it folds with fold="):
         VideoModel(Tokens(False), labels, **options)
-    fold = Fold("n (t h w) c", (4, 4, 6), extra=1)
+    fold = TokenGrid("n (t h w) c", (4, 4, 6), extra=1)
     model = VideoModel(Tokens(False), labels, fold=fold, **options)
     maps = METHODS["gradcam"]()(model, clips(model, 1))
     assert maps.signed.shape == (1, K, 4, 4, 6) and maps.signed.abs().max() > 0
     assert model.grid_axes((3, 8, 16, 24))[1] == "half-pixel"
     with pytest.raises(gv.BadInput, match="does not fit"):
-        VideoModel(Tokens(False), labels, fold=Fold("n (t h w) c", (4, 4, 7), extra=1), **options)
+        VideoModel(
+            Tokens(False), labels, fold=TokenGrid("n (t h w) c", (4, 4, 7), extra=1), **options
+        )
 
 
 def test_tokens_of_ones_own_network_are_found_and_said_aloud(
@@ -361,7 +363,7 @@ def test_a_map_on_a_real_clip_has_its_place_shape_and_orientation(
     e = gv.explain(model, clip)
     grid = e.grid
     cell = (2, 1, 3)  # another in every axis, so that no two may be exchanged
-    assert e.maps.shape == (K, *model.fold((3, model.frames, *model.size)).grid)
+    assert e.maps.shape == (K, *model.token_grid((3, model.frames, *model.size)).grid)
 
     # One token's worth of the picture is painted: the moments and pixels around its centre.
     weights = grid.frame_weights()[:, cell[0]], grid.row_weights()[:, cell[1]]

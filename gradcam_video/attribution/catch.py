@@ -23,7 +23,10 @@ class _Catch:
 
     def __init__(self, model: VideoModel, shape: Sequence[int]) -> None:
         self.net, self.layer = model.net, model.net.get_submodule(model.cam_layer)
-        self.calls, self.fold = model.trace(shape).count(model.cam_layer), model.fold(shape)
+        self.calls, self.token_grid = (
+            model.trace(shape).count(model.cam_layer),
+            model.token_grid(shape),
+        )
         self.activations: Tensor | None = None
 
     def run(self, x: Tensor, autocast: bool | torch.dtype) -> tuple[Tensor, Tensor]:
@@ -49,10 +52,10 @@ class _Catch:
         """The layer's output with other cells in it; None: it stays."""
         several = isinstance(output, tuple | list)
         tokens: Tensor = output[0] if several else output
-        cells = self.caught(self.fold.to_grid(tokens))
+        cells = self.caught(self.token_grid.to_grid(tokens))
         if cells is None:
             return None
-        tokens = self.fold.from_grid(cells, tokens)
+        tokens = self.token_grid.from_grid(cells, tokens)
         return type(output)((tokens, *output[1:])) if several else tokens
 
     def caught(self, cells: Tensor) -> Tensor | None:

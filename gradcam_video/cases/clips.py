@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..data.clip import Clip
 from ..data.datasets import SomethingSomething, default_split
-from ..data.labels import FORTY_NAMES, TEMPLATES, fold
+from ..data.labels import FORTY_NAMES, TEMPLATES, normalise_label
 from ..errors import BadInput
 from ..models.video_model import VideoModel
 from ..tabletop.scene import sample
@@ -52,8 +52,8 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
     Raises:
         BadInput: the model knows none of the made world.
     """
-    known = {fold(label) for label in labels}
-    names = [label for label in FORTY_NAMES if fold(label) in known]
+    known = {normalise_label(label) for label in labels}
+    names = [label for label in FORTY_NAMES if normalise_label(label) in known]
     if not names:
         raise BadInput(
             "this model has none of the 40 classes, so the made clips mean nothing to it: give "
@@ -105,12 +105,12 @@ def data_clips(
     Raises:
         BadInput: no clip of a class that the model knows.
     """
-    known = {fold(name): name for name in model.labels}
+    known = {normalise_label(name): name for name in model.labels}
     order = list(range(len(data)))
     random.Random(seed).shuffle(order)
     per_class: dict[str, list[tuple[int, str]]] = {}
     for i in order:
-        name = known.get(fold(data.labels[data.targets[i]]))
+        name = known.get(normalise_label(data.labels[data.targets[i]]))
         if name is not None:
             per_class.setdefault(name, []).append((i, name))
     # One of each class, then a second of each, …

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import BadInput
-from .labels import fold
+from .labels import normalise_label
 
 _SIDES = {"left": "right", "right": "left"}
 
@@ -140,10 +140,10 @@ def mirror(labels: Sequence[str]) -> list[int]:
     Raises:
         BadInput: a label speaks of left or right and its counterpart is not among the labels.
     """
-    folded = [fold(label) for label in labels]
-    names = {name: index for index, name in enumerate(folded)}
+    normalised = [normalise_label(label) for label in labels]
+    names = {name: index for index, name in enumerate(normalised)}
     partners = []
-    for index, (name, label) in enumerate(zip(folded, labels, strict=True)):
+    for index, (name, label) in enumerate(zip(normalised, labels, strict=True)):
         swapped = re.sub(r"\b(left|right)\b(?! out\b)", lambda match: _SIDES[match[0]], name)
         if swapped not in names:
             raise BadInput(

@@ -132,7 +132,7 @@ def _window_starts(end: float, length: float, overlap: float) -> list[float]:
     return [k * step for k in range(count)] + [last]
 
 
-Reel = _Video | _Folder
+VideoSource = _Video | _Folder
 """An opened clip: `times` and `end` (seconds), `holes`, `note`; `read` gives some of its frames."""
 
 
@@ -178,27 +178,28 @@ def read_clip(
         ((16, 240, 427, 3), 0.25)
     """
     _check(frames, fps, start, source_fps, max_side)
-    reel = open_reel(path, source_fps, max_side)
-    if start is not None and start >= reel.end - TOLERANCE:
+    video = open_source(path, source_fps, max_side)
+    if start is not None and start >= video.end - TOLERANCE:
         raise BadInput(
-            f"{path}: start={start:g} s lies beyond its end ({reel.end:.2f} s); give an earlier one"
+            f"{path}: start={start:g} s lies beyond its end ({video.end:.2f} s); "
+            "give an earlier one"
         )
     notes = []
     if fps is None:
         begin = start or 0.0
-        count = len(reel.times) - int(_shown_at(reel.times, begin))
+        count = len(video.times) - int(_shown_at(video.times, begin))
         if count > frames:
             notes = [f"{frames} of {count} frames, spread evenly"]
     else:
         length = frames / fps
-        begin = centre_start(reel.end, frames, fps) if start is None else start
-        if reel.end - length > 1 / fps:
+        begin = centre_start(video.end, frames, fps) if start is None else start
+        if video.end - length > 1 / fps:
             notes = [
-                f"{reel.end:.1f} s video: explained {begin:.1f}–{min(begin + length, reel.end):.1f}"
-                " s; --windows all covers it whole"
+                f"{video.end:.1f} s video: explained {begin:.1f}–"
+                f"{min(begin + length, video.end):.1f} s; --windows all covers it whole"
             ]
-    indices, repeated = choose_frames(reel.times, reel.end, frames, fps, begin)
-    return _clip(reel, indices, repeated, begin, fps, notes)
+    indices, repeated = choose_frames(video.times, video.end, frames, fps, begin)
+    return _clip(video, indices, repeated, begin, fps, notes)
 
 
 def read_windows(
@@ -228,30 +229,30 @@ def read_windows(
     _check(frames, fps, None, source_fps, max_side)
     if not (isinstance(overlap, (int, float)) and 0 <= overlap < 1):
         raise BadInput(f"overlap={overlap}: give a share of the window, 0 to below 1")
-    reel = open_reel(path, source_fps, max_side)
+    video = open_source(path, source_fps, max_side)
     chosen: list[tuple[np.ndarray, np.ndarray, float]] = []
     if fps is None:
-        last = max(0, len(reel.times) - frames)
+        last = max(0, len(video.times) - frames)
         step = max(1, round(frames * (1 - overlap)))
         for first in [*range(0, last, step), last]:
             window = slice(first, first + frames)
-            indices, repeated = choose_frames(reel.times[window], reel.end, frames, None, 0.0)
-            chosen.append((indices + first, repeated, float(reel.times[first])))
+            indices, repeated = choose_frames(video.times[window], video.end, frames, None, 0.0)
+            chosen.append((indices + first, repeated, float(video.times[first])))
     else:
-        for begin in _window_starts(reel.end, frames / fps, overlap):
-            chosen.append((*choose_frames(reel.times, reel.end, frames, fps, begin), begin))
+        for begin in _window_starts(video.end, frames / fps, overlap):
+            chosen.append((*choose_frames(video.times, video.end, frames, fps, begin), begin))
 
     def clips() -> Iterator[Clip]:
         for k, (indices, repeated, begin) in enumerate(chosen, start=1):
             note = [f"window {k} of {len(chosen)}"] if len(chosen) > 1 else []
-            yield _clip(reel, indices, repeated, begin, fps, note)
+            yield _clip(video, indices, repeated, begin, fps, note)
 
     return clips()
 
 
-def open_reel(
+def open_source(
     path: str | os.PathLike[str], source_fps: float | None = None, max_side: int | None = None
-) -> Reel:
+) -> VideoSource:
     """Opens a clip and reads when each of its frames is shown; decodes none.
 
     Args:
@@ -264,7 +265,7 @@ def open_reel(
         BadInput: no clip there.
 
     Example:
-        >>> open_reel("ssv2_166766.mp4").end  # doctest: +SKIP
+        >>> open_source("ssv2_166766.mp4").end  # doctest: +SKIP
         4.083
     """
     path = Path(path)
@@ -272,7 +273,7 @@ def open_reel(
 
 
 def _clip(
-    reel: Reel,
+    video: VideoSource,
     indices: np.ndarray,
     repeated: np.ndarray,
     start: float,
@@ -280,22 +281,22 @@ def _clip(
     notes: list[str],
 ) -> Clip:
     """Reads the chosen frames and says what there is to say about them."""
-    pictures, shown, damage = reel.read(indices)
+    pictures, shown, damage = video.read(indices)
     # Where a damaged frame is replaced by the one before it, that is a repeat too.
     again = np.zeros_like(repeated)
     # A frame that stays because those after it are lost, is one as well.
-    stands_in = (indices[1:] != indices[:-1]) | np.isin(indices[1:], reel.holes)
+    stands_in = (indices[1:] != indices[:-1]) | np.isin(indices[1:], video.holes)
     again[1:] = (shown[1:] == shown[:-1]) & stands_in
     repeated = repeated | again
     if repeated.any():
         notes = [*notes, f"{repeated.sum()} of {len(indices)} frames are repeats"]
     slow = int(np.sum((np.diff(indices) == 0) & ~repeated[1:]))
     if slow:
-        rate = len(reel.times) / reel.end
+        rate = len(video.times) / video.end
         notes = [*notes, f"the file has only {rate:.3g} frames a second, so some are shown longer"]
-    note = "; ".join(part for part in (*notes, reel.note, damage) if part)
-    times = reel.times[shown]
-    return Clip(pictures, times, repeated, reel.name, note, float(start), float(fps or 0))
+    note = "; ".join(part for part in (*notes, video.note, damage) if part)
+    times = video.times[shown]
+    return Clip(pictures, times, repeated, video.name, note, float(start), float(fps or 0))
 
 
 def _check(

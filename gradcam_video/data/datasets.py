@@ -29,7 +29,7 @@ from ..errors import BadInput
 from .clip import Clip, read_clip
 from .frames import IMAGES
 from .ground_truth import MARKER, TRUTH, Truth, read_truth
-from .labels import FORTY_NAMES, TEMPLATES, fold, group_of
+from .labels import FORTY_NAMES, TEMPLATES, group_of, normalise_label
 
 Version = Literal["v1", "v2"]
 
@@ -52,7 +52,7 @@ FOLDERS: dict[Version, tuple[str, ...]] = {  # "-frames": V2 cut into jpgs, as T
 SUFFIXES = (".webm", ".mp4", "")  # a clip of V2: as published, re-encoded, a folder of jpgs
 ANSWERS = ("something-something-v2-test-answers.csv", "test-answers.csv")
 
-_INDEX = {fold(template): index for index, template in enumerate(TEMPLATES)}
+_INDEX = {normalise_label(template): index for index, template in enumerate(TEMPLATES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class SomethingSomething(Dataset):
         for id_, written in _rows(self.annotation):
             if half is not None and half_of(id_) != half:
                 continue
-            index = _INDEX.get(fold(written))
+            index = _INDEX.get(normalise_label(written))
             if index is None:
                 self.unlabelled[id_] = written or "no label"
                 continue
@@ -415,11 +415,11 @@ def why_not(data: Clips, index: int) -> str:
 
 def targets_in(data: Clips, labels: Sequence[str]) -> list[int]:
     """Each clip's target as an index into the model's labels, which may be in another order."""
-    index = {fold(label): k for k, label in enumerate(labels)}
-    unknown = [label for label in data.labels if fold(label) not in index]
+    index = {normalise_label(label): k for k, label in enumerate(labels)}
+    unknown = [label for label in data.labels if normalise_label(label) not in index]
     if unknown:
         raise BadInput(
             f"the data has the class {unknown[0]!r}, which the model does not know "
             f"({len(unknown)} such); use a model of the same classes"
         )
-    return [index[fold(data.labels[target])] for target in data.targets]
+    return [index[normalise_label(data.labels[target])] for target in data.targets]

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import BadInput
-from .clip import open_reel
+from .clip import open_source
 from .datasets import SomethingSomething, missing_images
 from .frames import IMAGES, TOLERANCE
 from .ground_truth import TRUTH
@@ -116,12 +116,12 @@ def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
     try:
         if _empty(path):
             return "empty", f"{path}: nothing in it"
-        reel = open_reel(path)
-        damage = reel.note if "damaged" in reel.note else missing_images(path)
+        video = open_source(path)
+        damage = video.note if "damaged" in video.note else missing_images(path)
         if path.is_dir() and not damage:
             damage = _no_image(path)
         if deep and not damage:
-            _, _, damage = reel.read(np.arange(len(reel.times)))
+            _, _, damage = video.read(np.arange(len(video.times)))
     except (BadInput, OSError) as error:
         return "corrupt", str(error)
     if damage:
@@ -130,7 +130,7 @@ def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
     if data.made and not truth.exists():
         return "without truth", f"{truth}: not there"
     # The last of T frames is wanted (T - 1) / fps seconds after the first.
-    short = data.fps is not None and (data.frames - 1) / data.fps >= reel.end - TOLERANCE
+    short = data.fps is not None and (data.frames - 1) / data.fps >= video.end - TOLERANCE
     return ("short", "") if short else ("", "")
 
 

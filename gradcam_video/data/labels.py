@@ -406,22 +406,22 @@ OPPOSITE_TEMPLATES: tuple[tuple[int, int], ...] = (
 )
 
 # Only what changes from file to file; commas and "(almost no hand)" are part of the names.
-_FOLDED = str.maketrans(
+_NORMALISED = str.maketrans(
     {"[": None, "]": None, "\u2018": "'", "\u2019": "'", "\u00b4": "'", "`": "'"}
 )
 
 
-def fold(text: str) -> str:
+def normalise_label(text: str) -> str:
     """Folds the ways in which files write the same label.
 
     Brackets go, upper case becomes lower case, curly apostrophes become straight ones, and runs
     of blanks (non-breaking ones too) become one blank.
 
     Example:
-        >>> fold("Putting [something] that can\u2019t  roll")
+        >>> normalise_label("Putting [something] that can\u2019t  roll")
         "putting something that can't roll"
     """
-    return " ".join(text.translate(_FOLDED).casefold().split())
+    return " ".join(text.translate(_NORMALISED).casefold().split())
 
 
 def _listed(names: Sequence[str], indices: Sequence[int], most: int = 5) -> str:
@@ -433,8 +433,8 @@ def _listed(names: Sequence[str], indices: Sequence[int], most: int = 5) -> str:
 def find_label(text: str, names: Sequence[str]) -> int:
     """Finds a label by what a person types.
 
-    Tried in this order, all folded (`fold`): the whole name, its index ("15"), the beginning of
-    exactly one name, a part of exactly one name.
+    Tried in this order, all normalised (`normalise_label`): the whole name, its index ("15"), the
+    beginning of exactly one name, a part of exactly one name.
 
     Args:
         text: a name, a part of one, or an index.
@@ -447,12 +447,12 @@ def find_label(text: str, names: Sequence[str]) -> int:
         BadInput: nothing fits (the nearest names are offered), several fit (they are named), or
             the index is out of range.
     """
-    wanted = fold(text)
+    wanted = normalise_label(text)
     if not wanted:
         raise BadInput("the label is empty; give a class name or its index")
-    folded = [fold(name) for name in names]
+    normalised = [normalise_label(name) for name in names]
 
-    exact = [i for i, name in enumerate(folded) if name == wanted]
+    exact = [i for i, name in enumerate(normalised) if name == wanted]
     if len(exact) == 1:
         return exact[0]
     if exact:  # ImageNet has two "crane"
@@ -463,20 +463,20 @@ def find_label(text: str, names: Sequence[str]) -> int:
             return int(wanted)
         raise BadInput(f"label index {text} is out of range; the model has 0 to {len(names) - 1}")
 
-    begins = [i for i, name in enumerate(folded) if name.startswith(wanted)]
-    fits = begins or [i for i, name in enumerate(folded) if wanted in name]
+    begins = [i for i, name in enumerate(normalised) if name.startswith(wanted)]
+    fits = begins or [i for i, name in enumerate(normalised) if wanted in name]
     if len(fits) == 1:
         return fits[0]
     if fits:
         raise BadInput(f'label "{text}" is ambiguous: {_listed(names, fits)}; give more of it')
 
-    near = difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
-    offer = _listed(names, [folded.index(name) for name in near])
+    near = difflib.get_close_matches(wanted, normalised, n=3, cutoff=0.5)
+    offer = _listed(names, [normalised.index(name) for name in near])
     advice = f"nearest: {offer}" if near else f"the model has {len(names)} labels"
     raise BadInput(f'unknown label "{text}"; {advice}')
 
 
-_GROUP_OF = {fold(member): label for label in FORTY for member in label.members}
+_GROUP_OF = {normalise_label(member): label for label in FORTY for member in label.members}
 
 
 def group_of(template: str) -> ClassLabel | None:
@@ -485,4 +485,4 @@ def group_of(template: str) -> ClassLabel | None:
     Args:
         template: one of the 174, in any way of writing (V1 without brackets, V2 with them).
     """
-    return _GROUP_OF.get(fold(template))
+    return _GROUP_OF.get(normalise_label(template))

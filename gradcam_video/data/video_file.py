@@ -126,7 +126,7 @@ class _Video:
         last, last_duration = -math.inf, 0
         reordered = broken = False
         overhead = SILENT.get(container.format.name.split(",")[0])
-        witness = _Witness(stream, overhead) if overhead else None
+        witness = _PacketAudit(stream, overhead) if overhead else None
         try:
             for packet in container.demux() if witness else container.demux(stream):
                 if not packet.size:  # the empty packet ends the file
@@ -338,7 +338,7 @@ class _Video:
         return size
 
 
-class _Witness:
+class _PacketAudit:
     """Sees what FFmpeg keeps to itself: where the packets end, and bytes that it jumps over.
 
     It has to see the packets of all streams: sound may be longer than the film, and lies between.

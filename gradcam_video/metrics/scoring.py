@@ -27,7 +27,7 @@ from ..attribution.api import clips_at_once, explain
 from ..attribution.methods import METHODS
 from ..data.clip import Clip
 from ..data.ground_truth import Truth
-from ..data.labels import fold
+from ..data.labels import normalise_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..models.video_model import VideoModel
@@ -466,16 +466,16 @@ def _chosen(count: int, limit: int | None) -> list[int]:
 
 def _classes_of(data: Labelled, chosen: Iterable[int], model: VideoModel) -> dict[int, int]:
     """The model's class for each of the data's classes that is asked for, by the whole name."""
-    known = {fold(label): k for k, label in enumerate(model.labels)}
+    known = {normalise_label(label): k for k, label in enumerate(model.labels)}
     classes = {}
     for target in {data.targets[i] for i in chosen}:
         label = data.labels[target]
-        if fold(label) not in known:
+        if normalise_label(label) not in known:
             raise BadInput(
                 f"{model.name} has no class {label!r}, and clips of this set show it: choose a "
                 "model of the set's classes with --model"
             )
-        classes[target] = known[fold(label)]
+        classes[target] = known[normalise_label(label)]
     return classes
 
 

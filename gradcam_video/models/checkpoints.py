@@ -105,7 +105,7 @@ def save_model(
     """Write a checkpoint: tensors, labels, preprocessing and how to build the network.
 
     Args:
-        model: its network must not be folded (`faster`).
+        model: its network must not be fused (`faster`).
         path: a .safetensors; written whole or not at all.
         architecture: {"name": …} of `tabletop`, a video network or an inflatable one, with the
             `inflate` options of the latter.

@@ -95,7 +95,7 @@ _SPATIAL = ("H", "W")
 
 
 @dataclass(frozen=True)
-class Axes:
+class NamedDims:
     """A tensor of the 2D network, known by the names of its axes only.
 
     In the 3D network it has one axis more, "T", just before its first spatial axis. A tensor
@@ -137,7 +137,7 @@ class Sizes:
 
     names: tuple[str, ...]
     x: fx.Node
-    axes: Axes
+    axes: NamedDims
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,14 @@ class Size:
 
     name: str
     x: fx.Node
-    axes: Axes
+    axes: NamedDims
 
 
 @dataclass(frozen=True)
 class Pieces:
     """What `chunk` and `split` give: some tensors with the same axes."""
 
-    axes: Axes
+    axes: NamedDims
 
 
 class _Tracer(fx.Tracer):
@@ -165,7 +165,7 @@ class _Tracer(fx.Tracer):
         return True
 
 
-_PICTURE = Axes(("N", "C", "H", "W"))
+_PICTURE = NamedDims(("N", "C", "H", "W"))
 _HAVE_AN_AXIS = (nn.MultiheadAttention, nn.Softmax, nn.Softmin, nn.LogSoftmax, nn.Softmax2d, nn.GLU)
 _ACTIVATIONS = {
     cls
@@ -183,7 +183,7 @@ THREE_D = (  # the 3D sisters
 )
 
 
-class Walk:
+class ShapePropagator:
     """Follows the data through the copied network and rewrites each `forward` that must change.
 
     Args:
@@ -219,28 +219,28 @@ class Walk:
         if cls in _ANY_SHAPE:
             return x
         if cls in _CHANNELS_SECOND:
-            if isinstance(x, Axes) and x.time is not None and x.time < 2:
+            if isinstance(x, NamedDims) and x.time is not None and x.time < 2:
                 raise self.fail(module, "axis 1 of its input is not that of the channels")
             return x
         if cls in _LAST_AXIS:
             shape = getattr(module, "normalized_shape", (1,))
-            if not isinstance(x, Axes) or x.names[-1] in _SPATIAL or len(shape) != 1:
+            if not isinstance(x, NamedDims) or x.names[-1] in _SPATIAL or len(shape) != 1:
                 raise self.fail(module, "it works along height or width, which has no 3D form")
             return x
         if cls is nn.Sequential:  # would be traced to the same; this is quicker
             for child in module.children():
                 x = self.call(child, (x,), {})
             return x
-        if cls is nn.Conv1d and isinstance(x, Axes) and x.time is None:
+        if cls is nn.Conv1d and isinstance(x, NamedDims) and x.time is None:
             return x
         if cls in THREE_D:
-            if not isinstance(x, Axes) or x.names[2:] != _SPATIAL:
+            if not isinstance(x, NamedDims) or x.names[2:] != _SPATIAL:
                 raise self.fail(module, "its input is not (N, channels, height, width)")
             if isinstance(module, nn.Conv3d):
                 self.frames.setdefault(module, set()).add("one" if x.pooled else "many")
             if isinstance(module, (nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d)):
                 pooled = x.pooled or _first(module.output_size) == 1
-                return Axes(x.names, pooled)
+                return NamedDims(x.names, pooled)
             return x
         return self.follow(module, args, kwargs)
 
@@ -306,11 +306,13 @@ class _Forward:
     node and the axes of its first argument, and returns the axes of the result.
     """
 
-    def __init__(self, walk: Walk, module: nn.Module, graph: fx.Graph) -> None:
-        self.walk = walk
+    def __init__(self, shapes: ShapePropagator, module: nn.Module, graph: fx.Graph) -> None:
+        self.shapes = shapes
         self.module = module
         self.graph = graph
-        self.values: dict[fx.Node, Any] = {}  # Axes, Sizes, Size, Pieces, a list of these, or None
+        self.values: dict[
+            fx.Node, Any
+        ] = {}  # NamedDims, Sizes, Size, Pieces, a list of these, or None
 
     def run(self, inputs: list[Any]) -> Any:
         left = iter(inputs)
@@ -324,7 +326,7 @@ class _Forward:
             elif node.op == "call_module":
                 child = self.module.get_submodule(str(node.target))
                 args, kwargs = self.value(node.args), self.value(node.kwargs)
-                self.values[node] = self.walk.call(child, args, kwargs)
+                self.values[node] = self.shapes.call(child, args, kwargs)
             else:
                 self.values[node] = self.operation(node)
         return None
@@ -340,14 +342,14 @@ class _Forward:
         return nodes
 
     def fail(self, node: fx.Node, why: str) -> CannotInflate:
-        return self.walk.fail(self.module, f"its forward calls {_op_name(node)}, {why}")
+        return self.shapes.fail(self.module, f"its forward calls {_op_name(node)}, {why}")
 
-    def weight(self, node: fx.Node) -> Axes:
+    def weight(self, node: fx.Node) -> NamedDims:
         tensor = operator.attrgetter(str(node.target))(self.module)
-        if id(tensor) in self.walk.filters:
+        if id(tensor) in self.shapes.filters:
             why = f"its forward uses the filter {node.target} by itself"
-            raise self.walk.fail(self.module, why)
-        return Axes(tuple(f"{node.name}.{i}" for i in range(tensor.dim())))
+            raise self.shapes.fail(self.module, why)
+        return NamedDims(tuple(f"{node.name}.{i}" for i in range(tensor.dim())))
 
     def operation(self, node: fx.Node) -> Any:
         if not node.args and "input" in node.kwargs:  # F.relu(input=x)
@@ -367,13 +369,13 @@ class _Forward:
             if "specialized" not in str(node.args[-1]):  # not the tracer's own
                 self.graph.erase_node(node)  # such checks are about 2D shapes
             return None
-        tensors = list(_all_axes(self.value((node.args, node.kwargs))))
+        tensors = list(_all_named_dims(self.value((node.args, node.kwargs))))
         if not tensors and name in _SCALAR:
             return None
         method = getattr(self, f"op_{name}", None)
         if method is None:
             raise self.fail(node, "which has no 3D form here")
-        first = x if isinstance(x, Axes) else next(iter(tensors), None)
+        first = x if isinstance(x, NamedDims) else next(iter(tensors), None)
         if first is None:
             raise self.fail(node, "and what it is given there is not known")
         return method(node, first)
@@ -401,22 +403,22 @@ class _Forward:
         with self.graph.inserting_before(node):
             return self.graph.call_method(method, args, kwargs)
 
-    def collapse(self, node: fx.Node, x: Axes) -> Axes:
+    def collapse(self, node: fx.Node, x: NamedDims) -> NamedDims:
         """Average time to one frame before `node`, where that has not happened yet."""
         if x.time is None or x.pooled:
             return x
         old = node.args[0]
         node.update_arg(0, self.insert(node, "mean", old, (x.time,), keepdim=True))
-        return Axes(x.names, pooled=True)
+        return NamedDims(x.names, pooled=True)
 
     def function(self, node: fx.Node, function: Callable[..., Any]) -> None:
         node.op, node.target = "call_function", function
 
     # --- element by element ---
 
-    def elementwise(self, node: fx.Node) -> Axes | None:
+    def elementwise(self, node: fx.Node) -> NamedDims | None:
         """Operands are aligned from the right; one without time gets an axis for it."""
-        operands = [n for n in node.all_input_nodes if isinstance(self.values.get(n), Axes)]
+        operands = [n for n in node.all_input_nodes if isinstance(self.values.get(n), NamedDims)]
         if not operands:
             return None
         axes = {n: self.values[n] for n in operands}
@@ -434,17 +436,17 @@ class _Forward:
         channels_second = _op_name(node) in ("batch_norm", "group_norm", "prelu")
         if channels_second and largest.time is not None and largest.time < 2:
             raise self.fail(node, "on something whose axis 1 is not that of the channels")
-        return Axes(largest.names, pooled=all(a.pooled for a in timed))
+        return NamedDims(largest.names, pooled=all(a.pooled for a in timed))
 
     # --- one axis or several, by number ---
 
-    def numbered(self, node: fx.Node, x: Axes, place: int, key: str = "dim") -> Axes:
+    def numbered(self, node: fx.Node, x: NamedDims, place: int, key: str = "dim") -> NamedDims:
         number = self.get(node, place, key)
         if number is not None:
             self.set(node, place, key, x.axis(number))
         return x
 
-    def op_softmax(self, node: fx.Node, x: Axes) -> Axes:
+    def op_softmax(self, node: fx.Node, x: NamedDims) -> NamedDims:
         number = self.get(node, 1, "dim")
         if x.time is not None and (number is None or x.names[number] in _SPATIAL):
             raise self.fail(node, "over height or width")
@@ -452,30 +454,30 @@ class _Forward:
 
     op_log_softmax = op_softmin = op_softmax
 
-    def op_glu(self, node: fx.Node, x: Axes) -> Axes:
+    def op_glu(self, node: fx.Node, x: NamedDims) -> NamedDims:
         return self.numbered(node, x, 1)
 
-    def op_normalize(self, node: fx.Node, x: Axes) -> Axes:
+    def op_normalize(self, node: fx.Node, x: NamedDims) -> NamedDims:
         return self.numbered(node, x, 2)
 
-    def op_cat(self, node: fx.Node, x: Axes) -> Axes:
-        parts = list(_all_axes(self.value(node.args[0])))
+    def op_cat(self, node: fx.Node, x: NamedDims) -> NamedDims:
+        parts = list(_all_named_dims(self.value(node.args[0])))
         if any(p.names3d.index("T") != x.time if p.time is not None else x.time for p in parts):
             raise self.fail(node, "on tensors whose axes are in different orders")
         self.numbered(node, x, 1)
-        return Axes(x.names, pooled=all(p.pooled for p in parts))
+        return NamedDims(x.names, pooled=all(p.pooled for p in parts))
 
     op_concat = op_cat
 
-    def op_chunk(self, node: fx.Node, x: Axes) -> Pieces:
+    def op_chunk(self, node: fx.Node, x: NamedDims) -> Pieces:
         return Pieces(self.numbered(node, x, 2))
 
     op_split = op_chunk
 
-    def op_mean(self, node: fx.Node, x: Axes) -> Axes:
+    def op_mean(self, node: fx.Node, x: NamedDims) -> NamedDims:
         numbers = self.get(node, 1, "dim")
         if numbers is None:
-            return Axes(())
+            return NamedDims(())
         several = isinstance(numbers, (tuple, list))
         gone = {x.names[i] for i in (numbers if several else (numbers,))}
         keep = self.get(node, 2, "keepdim", False)
@@ -490,11 +492,11 @@ class _Forward:
             self.set(node, 1, "dim", [i - shift for i in numbers3d])
         else:
             self.set(node, 1, "dim", x.axis(numbers))
-        return Axes(x.names, x.pooled or over_time) if keep else Axes(left, x.pooled)
+        return NamedDims(x.names, x.pooled or over_time) if keep else NamedDims(left, x.pooled)
 
     op_amax = op_amin = op_mean
 
-    def op_squeeze(self, node: fx.Node, x: Axes) -> Axes:
+    def op_squeeze(self, node: fx.Node, x: NamedDims) -> NamedDims:
         number = self.get(node, 1, "dim")
         numbers = number if isinstance(number, (tuple, list)) else (number,)
         gone = set(_SPATIAL) if number is None else {x.names[i] for i in numbers}
@@ -508,28 +510,28 @@ class _Forward:
         if number is not None:
             numbers = tuple(i for i, name in enumerate(x.names3d) if name in gone)
             self.set(node, 1, "dim", numbers[0] if len(numbers) == 1 else numbers)
-        return Axes(left, x.pooled)
+        return NamedDims(left, x.pooled)
 
-    def op_unsqueeze(self, node: fx.Node, x: Axes) -> Axes:
+    def op_unsqueeze(self, node: fx.Node, x: NamedDims) -> NamedDims:
         number = self.get(node, 1, "dim")
         place = number % (len(x.names) + 1)
-        y = Axes((*x.names[:place], node.name, *x.names[place:]), x.pooled)
+        y = NamedDims((*x.names[:place], node.name, *x.names[place:]), x.pooled)
         self.set(node, 1, "dim", y.axis(number))
         return y
 
-    def op_permute(self, node: fx.Node, x: Axes) -> Axes:
+    def op_permute(self, node: fx.Node, x: NamedDims) -> NamedDims:
         order = self.several(node, "dims")
-        y = Axes(tuple(x.names[i] for i in order), x.pooled)
+        y = NamedDims(tuple(x.names[i] for i in order), x.pooled)
         if x.time is not None:
             order = tuple(x.names3d.index(name) for name in y.names3d)
             node.args, node.kwargs = (node.args[0], order), {}
         return y
 
-    def op_transpose(self, node: fx.Node, x: Axes) -> Axes:
+    def op_transpose(self, node: fx.Node, x: NamedDims) -> NamedDims:
         a, b = self.get(node, 1, "dim0"), self.get(node, 2, "dim1")
         names = list(x.names)
         names[a], names[b] = names[b], names[a]
-        y = Axes(tuple(names), x.pooled)
+        y = NamedDims(tuple(names), x.pooled)
         swapped = list(x.names3d)
         a3d, b3d = x.axis(a), x.axis(b)
         swapped[a3d], swapped[b3d] = swapped[b3d], swapped[a3d]
@@ -543,7 +545,7 @@ class _Forward:
 
     op_swapaxes = op_transpose
 
-    def op_getitem(self, node: fx.Node, x: Axes) -> Axes:
+    def op_getitem(self, node: fx.Node, x: NamedDims) -> NamedDims:
         given = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
         free = (slice(None),) * (len(x.names) - sum(i is not None and i is not ... for i in given))
         if any(item is ... for item in given):
@@ -565,7 +567,7 @@ class _Forward:
             index3d.append(item)
             if not isinstance(item, int):
                 names.append(name)
-        y = Axes(tuple(name for name in names if name != "T"), x.pooled)
+        y = NamedDims(tuple(name for name in names if name != "T"), x.pooled)
         if at_time is None:
             return y
         if y.time is None:  # x[:, :, 0, 0]
@@ -579,19 +581,19 @@ class _Forward:
 
     # --- shapes ---
 
-    def op_size(self, node: fx.Node, x: Axes) -> Sizes | Size:
+    def op_size(self, node: fx.Node, x: NamedDims) -> Sizes | Size:
         number = self.get(node, 1, "dim")
         if number is None:
             return Sizes(x.names, self.source(node), x)
         self.set(node, 1, "dim", x.axis(number))
         return Size(x.names[number], self.source(node), x)
 
-    def op_getattr(self, node: fx.Node, x: Axes) -> Sizes | None:
+    def op_getattr(self, node: fx.Node, x: NamedDims) -> Sizes | None:
         if node.args[1] in ("T", "mT", "H", "data"):
             raise self.fail(node, f"for .{node.args[1]}, which has no 3D form here")
         return Sizes(x.names, self.source(node), x) if node.args[1] == "shape" else None
 
-    def op_dim(self, node: fx.Node, x: Axes) -> None:
+    def op_dim(self, node: fx.Node, x: NamedDims) -> None:
         return None
 
     def piece(self, node: fx.Node, x: Sizes | Pieces) -> Any:
@@ -599,7 +601,7 @@ class _Forward:
         item: Any = node.args[1]
         if isinstance(x, Pieces):
             return x.axes if isinstance(item, int) else x
-        whole = Axes(x.names)
+        whole = NamedDims(x.names)
         if isinstance(item, int):
             node.update_arg(1, whole.axis(item))
             return Size(x.names[item], x.x, x.axes)
@@ -615,10 +617,10 @@ class _Forward:
             node.update_arg(1, slice(places.start, places.stop, places.step))
         return Sizes(names, x.x, x.axes)
 
-    def op_flatten(self, node: fx.Node, x: Axes) -> Axes:
+    def op_flatten(self, node: fx.Node, x: NamedDims) -> NamedDims:
         start = self.get(node, 1, "start_dim", 0) % len(x.names)
         stop = self.get(node, 2, "end_dim", -1) % len(x.names) + 1
-        y = Axes((*x.names[:start], node.name, *x.names[stop:]), x.pooled)
+        y = NamedDims((*x.names[:start], node.name, *x.names[stop:]), x.pooled)
         if x.time is None or stop <= x.time:
             return y
         if y.time is not None or (start >= x.time and not x.pooled):
@@ -630,16 +632,16 @@ class _Forward:
             self.set(node, 2, "end_dim", stop)  # 2D: stop - 1
         return y
 
-    def op_view(self, node: fx.Node, x: Axes) -> Axes:
+    def op_view(self, node: fx.Node, x: NamedDims) -> NamedDims:
         sizes = self.several(node, "shape")
         if len(sizes) == 1 and isinstance(self.value(sizes[0]), Sizes):  # x.view(y.shape)
-            return Axes(self.value(sizes[0]).names, x.pooled)
+            return NamedDims(self.value(sizes[0]).names, x.pooled)
         names: list[str] = []
         for i, size in enumerate(sizes):
             known = self.value(size)
             fits = isinstance(known, Size) and known.name not in names
             names.append(known.name if fits else f"{node.name}.{i}")
-        y = Axes(tuple(names), x.pooled)
+        y = NamedDims(tuple(names), x.pooled)
         spatial = tuple(name for name in names if name in _SPATIAL)
         if x.time is None:
             if spatial:
@@ -657,7 +659,7 @@ class _Forward:
 
     op_reshape = op_view
 
-    def op_layer_norm(self, node: fx.Node, x: Axes) -> Axes:
+    def op_layer_norm(self, node: fx.Node, x: NamedDims) -> NamedDims:
         shape = self.get(node, 1, "normalized_shape", (1,))
         if x.names[-1] in _SPATIAL or (isinstance(shape, (tuple, list)) and len(shape) != 1):
             raise self.fail(node, "over height or width")
@@ -665,29 +667,29 @@ class _Forward:
 
     op_rms_norm = op_layer_norm
 
-    def op_linear(self, node: fx.Node, x: Axes) -> Axes:
+    def op_linear(self, node: fx.Node, x: NamedDims) -> NamedDims:
         if x.names[-1] in _SPATIAL:
             raise self.fail(node, "along the width")
         return x
 
     # --- pooling, padding, scaling ---
 
-    def picture(self, node: fx.Node, x: Axes) -> None:
+    def picture(self, node: fx.Node, x: NamedDims) -> None:
         if x.names[2:] != _SPATIAL:
             raise self.fail(node, "on something that is not (N, channels, height, width)")
 
-    def op_adaptive_avg_pool2d(self, node: fx.Node, x: Axes) -> Axes:
+    def op_adaptive_avg_pool2d(self, node: fx.Node, x: NamedDims) -> NamedDims:
         self.picture(node, x)
         size = self.get(node, 1, "output_size")
         if any(isinstance(item, fx.Node) for item in (size, *time_first(size, 1))):
             raise self.fail(node, "with a size that depends on the input")
         self.set(node, 1, "output_size", pool_size(size))
         self.function(node, getattr(F, _op_name(node).replace("2d", "3d")))
-        return Axes(x.names, x.pooled or pool_size(size)[0] == 1)
+        return NamedDims(x.names, x.pooled or pool_size(size)[0] == 1)
 
     op_adaptive_max_pool2d = op_adaptive_avg_pool2d
 
-    def op_avg_pool2d(self, node: fx.Node, x: Axes) -> Axes:
+    def op_avg_pool2d(self, node: fx.Node, x: NamedDims) -> NamedDims:
         self.picture(node, x)
         is_max = "max" in _op_name(node)
         pooled = x.pooled
@@ -706,11 +708,11 @@ class _Forward:
                 pooled = True
             self.set(node, place, key, entries)
         self.function(node, F.max_pool3d if is_max else F.avg_pool3d)
-        return Axes(x.names, pooled)
+        return NamedDims(x.names, pooled)
 
     op_max_pool2d = op_avg_pool2d
 
-    def op_interpolate(self, node: fx.Node, x: Axes) -> Axes:
+    def op_interpolate(self, node: fx.Node, x: NamedDims) -> NamedDims:
         self.picture(node, x)
         modes = {"bilinear": "trilinear"} | {m: m for m in ("nearest", "nearest-exact", "area")}
         mode = self.get(node, 3, "mode", "nearest")
@@ -724,16 +726,16 @@ class _Forward:
             return x
         known = self.value(size)
         if isinstance(known, Sizes):  # like.shape[2:], rewritten already
-            return Axes(x.names, known.axes.pooled)
+            return NamedDims(x.names, known.axes.pooled)
         like = next((item for item in time_first(known, 0) if isinstance(item, Size)), None)
         source, axes = (node.args[0], x) if like is None else (like.x, like.axes)
         if axes.time is None:
             raise self.fail(node, "with a size taken from something that is no picture")
         frames = self.insert(node, "size", source, axes.time)
         self.set(node, 1, "size", (frames, *time_first(size, 1)[1:]))
-        return Axes(x.names, axes.pooled)
+        return NamedDims(x.names, axes.pooled)
 
-    def op_pad(self, node: fx.Node, x: Axes) -> Axes:
+    def op_pad(self, node: fx.Node, x: NamedDims) -> NamedDims:
         amounts = self.get(node, 1, "pad")
         if x.time is None:
             return x
@@ -744,26 +746,26 @@ class _Forward:
             self.set(node, 1, "pad", (*amounts[:4], 0, 0, *amounts[4:]))
         return x
 
-    def op_dropout2d(self, node: fx.Node, x: Axes) -> Axes:
+    def op_dropout2d(self, node: fx.Node, x: NamedDims) -> NamedDims:
         self.function(node, F.dropout3d)
         return x
 
-    def op_channel_shuffle(self, node: fx.Node, x: Axes) -> Axes:
+    def op_channel_shuffle(self, node: fx.Node, x: NamedDims) -> NamedDims:
         self.picture(node, x)
         return x
 
 
-def _all_axes(value: Any) -> Iterator[Axes]:
-    """Every `Axes` in a nested argument."""
+def _all_named_dims(value: Any) -> Iterator[NamedDims]:
+    """Every `NamedDims` in a nested argument."""
     if isinstance(value, Pieces):
         yield value.axes
-    elif isinstance(value, Axes):
+    elif isinstance(value, NamedDims):
         yield value
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from _all_axes(item)
+            yield from _all_named_dims(item)
     elif isinstance(value, dict):
-        yield from _all_axes(tuple(value.values()))
+        yield from _all_named_dims(tuple(value.values()))
 
 
 def _op_name(node: fx.Node) -> str:

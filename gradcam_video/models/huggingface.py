@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..data.labels import TEMPLATES, fold
+from ..data.labels import TEMPLATES, normalise_label
 from ..errors import BadInput
 
 CONFIG = "config.json"
@@ -203,7 +203,7 @@ def _sides(size: Any) -> tuple[int, int]:
 
 def our_labels(names: list[str]) -> tuple[str, ...]:
     """The same labels; those of Something-Something as this package writes them, with brackets."""
-    ours = {fold(template): template for template in TEMPLATES}
-    if not all(fold(name) in ours for name in names):
+    ours = {normalise_label(template): template for template in TEMPLATES}
+    if not all(normalise_label(name) in ours for name in names):
         return tuple(names)
-    return tuple(ours[fold(name)] for name in names)
+    return tuple(ours[normalise_label(name)] for name in names)

@@ -9,8 +9,9 @@ How it works:
 
 1. `inflate` copies the network and replaces each 2D module (`Conv2d`, `BatchNorm2d`, ...) by its
    3D sister. A network whose 2D operations are all modules is then finished.
-2. `Walk`, in `forwards.py`, follows the data through every `forward` and finds the operations
-   there that count on two spatial axes. It refuses every operation that it does not know.
+2. `ShapePropagator`, in `fx_rewrite.py`, follows the data through every `forward` and finds the
+   operations there that count on two spatial axes. It refuses every operation that it does not
+   know.
 3. Only the modules whose own `forward` had to change get a new one. A ResNet keeps all of its
    classes; a MobileNetV2 becomes an `InflatedMobileNetV2`, a subclass of `MobileNetV2`.
 """
@@ -29,8 +30,8 @@ from ..errors import BadInput
 from .fx_rewrite import (
     THREE_D,
     CannotInflate,
+    ShapePropagator,
     TimePaddedConv3d,
-    Walk,
     plain_class,
     pool_size,
     time_first,
@@ -138,9 +139,9 @@ def inflate(
         return module if convert is None else _adopt(convert(module), module)
 
     net3d = _replace_leaves(_copy_without_weights(net), replace)
-    walk = Walk(net3d)
-    walk.rewrite()
-    for conv in walk.see_one_frame():
+    shapes = ShapePropagator(net3d)
+    shapes.rewrite()
+    for conv in shapes.see_one_frame():
         conv.kernel_size = (1, conv.kernel_size[1], conv.kernel_size[2])
         conv.padding = (0, int(conv.padding[1]), int(conv.padding[2]))
     _fill_weights(net3d, weights)

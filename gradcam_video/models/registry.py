@@ -114,7 +114,7 @@ def load_model(
             frame as the image network does. Random weights and those of a trained 3D network by
             "mean", as in the post. Padding is "zeros" unless said otherwise.
         cam_layer: see `VideoModel`.
-        fast: fold batch norms and store channels last, for inference (`VideoModel.faster`).
+        fast: fuse batch norms and store channels last, for inference (`VideoModel.faster`).
 
     Raises:
         BadInput: unknown name, weights that cannot be read, would run code, or are another

@@ -55,7 +55,7 @@ class SmallResNet(nn.Module):
 
     While it is trained (`norm=True`) the pooled features are brought to mean 0 and deviation 1
     before the head: what tells left from right is a small part of them, and would be learnt
-    slowly. It is no part of the shipped network: `folded` puts it into the head. `stride` and
+    slowly. It is no part of the shipped network: `without_norm` puts it into the head. `stride` and
     `dilation` are those of the second stage: at 2 and 3 they undo what the module says above, the
     one with a map of 7 × 7, the other with cells that see the whole frame.
     """
@@ -103,7 +103,7 @@ def network(
 
 
 @torch.no_grad()
-def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def without_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a network with `norm`, as those of the same network without it."""
     deviation = (state["norm.running_var"] + 1e-5).sqrt()  # BatchNorm1d's own epsilon
     weight = state["head.weight"] / deviation  # (K, C)

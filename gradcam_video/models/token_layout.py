@@ -2,8 +2,8 @@
 
 A convolution leaves (N, C, T', h, w). A transformer writes the same cells as one axis of tokens,
 in an order of its own and often behind a class token: (N, 1 + T'·h·w, C). Video Swin puts the
-channels last: (N, T', h, w, C). The `Layout` of a tensor says which it is; `follow` says what an
-operation makes of it; `Fold` turns a layer's output into (N, C, T', h, w) and back.
+channels last: (N, T', h, w, C). The `TokenLayout` of a tensor says which it is; `follow` says what
+an operation makes of it; `TokenGrid` turns a layer's output into (N, C, T', h, w) and back.
 
 Tokens of attention have no place of their own: they are mixed. But a residual block adds what it
 mixed to the tokens it got, and the sum lies as those did.
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """What lies in each dimension of a tensor, outermost first, and where its cells are centred.
 
     Sizes of one carry nothing and are left out; so is the batch, which is one in a trial forward.
@@ -81,14 +81,14 @@ class Layout:
             self.roles(dim) in ("", role) for dim, role in enumerate("ncthw")
         )
 
-    def with_dim(self, dim: int, *parts: Part) -> Layout:
+    def with_dim(self, dim: int, *parts: Part) -> TokenLayout:
         """The same with other contents in one dimension."""
         dims = list(self.dims)
         dims[dim] = tuple(part for part in parts if part.size > 1)
         return replace(self, dims=tuple(dims))
 
     @property
-    def fold(self) -> Fold | None:
+    def token_grid(self) -> TokenGrid | None:
         """How such a tensor becomes (N, C, T', h, w); None where it cannot."""
         inner = [self.roles(dim) for dim in range(1, len(self.dims))]
         roles = "".join(inner)
@@ -99,25 +99,25 @@ class Layout:
         names = [f"({' '.join(one)})" if len(one) > 1 else one or "1" for one in inner]
         before = sum(self.extra(dim) for dim in range(len(self.dims)))
         grid = (self.size("t"), self.size("h"), self.size("w"))
-        return Fold(" ".join(["n", *names]), grid, before)
+        return TokenGrid(" ".join(["n", *names]), grid, before)
 
 
-def of_input(shape: Sequence[int]) -> Layout:
+def of_input(shape: Sequence[int]) -> TokenLayout:
     """The layout of a clip (1, 3, T, H, W), whose cells are its pixels."""
     return canonical(shape, ((0.0, 1.0),) * 3)
 
 
-def canonical(shape: Sequence[int], places: Places) -> Layout:
+def canonical(shape: Sequence[int], places: Places) -> TokenLayout:
     """The layout of (1, C, T', h, w)."""
     dims = [(Part(r, (n,)),) if n > 1 else () for r, n in zip("cthw", shape[1:], strict=True)]
-    return Layout(((), *dims), places)
+    return TokenLayout(((), *dims), places)
 
 
 # --- a layer's output as a grid of cells, and back ---------------------------------------------
 
 
 @dataclass(frozen=True)
-class Fold:
+class TokenGrid:
     """How a layer's output becomes (N, C, T', h, w), and how that becomes the output again.
 
     Args:
@@ -128,8 +128,8 @@ class Fold:
         extra: how many entries come before the tokens: one class token, most often.
 
     Example:
-        >>> fold = Fold("n (t h w) c", (8, 14, 14), extra=1)
-        >>> fold.to_grid(torch.zeros(2, 1 + 8 * 14 * 14, 768)).shape
+        >>> tokens = TokenGrid("n (t h w) c", (8, 14, 14), extra=1)
+        >>> tokens.to_grid(torch.zeros(2, 1 + 8 * 14 * 14, 768)).shape
         torch.Size([2, 768, 8, 14, 14])
     """
 
@@ -218,8 +218,8 @@ def follow(
     args: tuple[Any, ...],
     inputs: list[Tensor],
     output: Tensor,
-    known: dict[int, Layout],
-) -> Layout | None:
+    known: dict[int, TokenLayout],
+) -> TokenLayout | None:
     """The layout of an operation's output, given those of its inputs (by id); None: not known."""
     sources = [t for t in inputs if id(t) in known]
     if not sources or name in _MIXES:
@@ -249,7 +249,7 @@ def follow(
         return _slid(before, output, kernel, stride, padding, dilation)
     if name in ("constant_pad_nd", "replication_pad3d", "reflection_pad3d"):
         starts = args[1][0::2]  # last dimension first
-        layout: Layout | None = before
+        layout: TokenLayout | None = before
         for dim, start in zip(range(source.ndim - 1, -1, -1), starts, strict=False):
             layout = layout and _resized(layout, dim, output.shape[dim], -start)
         return layout
@@ -274,11 +274,11 @@ def follow(
     return replace(same[0], places=middle)
 
 
-def _strides(layout: Layout) -> list[float]:
+def _strides(layout: TokenLayout) -> list[float]:
     return [stride for _, stride in layout.places]
 
 
-def _kept(layout: Layout, source: Tensor, output: Tensor) -> Layout | None:
+def _kept(layout: TokenLayout, source: Tensor, output: Tensor) -> TokenLayout | None:
     """The layout of an output of the same cells, whose channels may be fewer or more."""
     if source.ndim != output.ndim:
         return None
@@ -292,7 +292,7 @@ def _kept(layout: Layout, source: Tensor, output: Tensor) -> Layout | None:
     return layout
 
 
-def _viewed(layout: Layout, shape: Sequence[int]) -> Layout | None:
+def _viewed(layout: TokenLayout, shape: Sequence[int]) -> TokenLayout | None:
     """The same entries in other dimensions; channels may be split into groups, cells may not."""
     left = [part for dim in layout.dims for part in dim]
     dims: list[tuple[Part, ...]] = []
@@ -315,7 +315,9 @@ def _viewed(layout: Layout, shape: Sequence[int]) -> Layout | None:
     return None if left else replace(layout, dims=tuple(dims))
 
 
-def _resized(layout: Layout, dim: int, size: int, start: float, step: float = 1.0) -> Layout | None:
+def _resized(
+    layout: TokenLayout, dim: int, size: int, start: float, step: float = 1.0
+) -> TokenLayout | None:
     """One dimension of cells has another size; its cell 0 was centred on cell `start` before."""
     role = layout.roles(dim)
     if not role and layout.plain:
@@ -331,13 +333,13 @@ def _resized(layout: Layout, dim: int, size: int, start: float, step: float = 1.
 
 
 def _slid(
-    layout: Layout,
+    layout: TokenLayout,
     output: Tensor,
     kernel: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
-) -> Layout | None:
+) -> TokenLayout | None:
     """A sliding window: output 0 is centred (k-1)·d/2 - p input cells from input 0."""
     spatial = output.ndim - 2
     # A number stands for all axes, whatever the dimensions of a flat pool.
@@ -346,7 +348,7 @@ def _slid(
     )
     if len(layout.dims) != output.ndim or "c" not in layout.roles(1) + "c" * (not layout.dims[1]):
         return None
-    result: Layout | None = layout.with_dim(1, Part("c", (output.shape[1],)))
+    result: TokenLayout | None = layout.with_dim(1, Part("c", (output.shape[1],)))
     for axis in range(spatial):
         start = (k[axis] - 1) * d[axis] / 2 - p[axis]
         dim = axis + 2
@@ -355,8 +357,8 @@ def _slid(
 
 
 def _piece(
-    name: str, args: tuple[Any, ...], source: Tensor, output: Tensor, layout: Layout
-) -> Layout | None:
+    name: str, args: tuple[Any, ...], source: Tensor, output: Tensor, layout: TokenLayout
+) -> TokenLayout | None:
     """A part of a tensor along one dimension."""
     given: list[Any] = [*args[1:], *(None,) * 4]
     dim = given[1] if name.startswith("split") or name == "chunk" else given[0]
@@ -386,8 +388,8 @@ def _piece(
 
 
 def _joined(
-    args: tuple[Any, ...], inputs: list[Tensor], output: Tensor, known: dict[int, Layout]
-) -> Layout | None:
+    args: tuple[Any, ...], inputs: list[Tensor], output: Tensor, known: dict[int, TokenLayout]
+) -> TokenLayout | None:
     """Pieces put one behind another along a dimension."""
     dim = (args[1] if len(args) > 1 else 0) % output.ndim
     # The longest piece that is known says where the others lie.

@@ -11,9 +11,10 @@ looks like. Three questions are answered from the record:
   (`Trace.linear_head`)? Then the maps of all classes are one matrix product (Zhou et al. 2016).
   A network that averages a map of class scores, as SqueezeNet does, needs not even that.
 
-A layer may give its cells as tokens or with the channels last; `Trace.fold` says how they become
-(N, C, T', h, w). A network that reads a class token alone does not look at what its last block
-leaves in the other tokens: their gradient is exactly zero, and the layer is what that block reads.
+A layer may give its cells as tokens or with the channels last; `Trace.token_grid` says how they
+become (N, C, T', h, w). A network that reads a class token alone does not look at what its last
+block leaves in the other tokens: their gradient is exactly zero, and the layer is what that block
+reads.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from torch.utils._pytree import tree_iter
 from ..errors import BadInput
 from ..geometry import Axis
 from .modes import evaluating
-from .token_layout import Fold, Layout, follow, of_input
+from .token_layout import TokenGrid, TokenLayout, follow, of_input
 
 _VIEWS = {
     *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
@@ -80,7 +81,9 @@ class Trace:
     operations: list[Operation] = field(default_factory=list)
     logits: Tensor | None = None
     parameters: dict[int, str] = field(default_factory=dict)  # id of the meta tensor -> name
-    layouts: dict[int, Layout] = field(default_factory=dict)  # id of a tensor -> where cells lie
+    layouts: dict[int, TokenLayout] = field(
+        default_factory=dict
+    )  # id of a tensor -> where cells lie
 
     @property
     def classes(self) -> int:
@@ -128,17 +131,17 @@ class Trace:
         last = {call.name: call for call in self.calls}  # the one whose output is read
         best: Call | None = None
         for call in self.calls:
-            fold = self._fold(call.output)
-            if fold is None or fold.grid[1] * fold.grid[2] == 1:
+            tokens = self._token_grid(call.output)
+            if tokens is None or tokens.grid[1] * tokens.grid[2] == 1:
                 continue
             if not (call.changed and call.name) or call is not last[call.name]:
                 continue
-            if best is not None and self._moments(best) > 1 and fold.grid[0] == 1:
+            if best is not None and self._moments(best) > 1 and tokens.grid[0] == 1:
                 continue
-            if fold.plain and any(call.name.startswith(f"{block}.") for block in blocks):
+            if tokens.plain and any(call.name.startswith(f"{block}.") for block in blocks):
                 continue  # part of an attention, beside the tokens
             mean_behind = self.linear_head(call.name) is not None
-            if not mean_behind and not fold.plain:
+            if not mean_behind and not tokens.plain:
                 ends_block = id(call.output) in sums
                 if not (ends_block and self._reach_logits(call.output, call.step)):
                     continue
@@ -151,37 +154,37 @@ class Trace:
             )
         return best.name if self._plain(best) else self._norm_behind(best) or best.name
 
-    def fold(self, layer: str) -> Fold:
+    def token_grid(self, layer: str) -> TokenGrid:
         """How a layer's output becomes (N, C, T', h, w).
 
         Raises:
             BadInput: it cannot, or not as far as the trial forward could follow.
         """
         output = self.last_call(layer).output
-        fold = self._fold(output)
-        if fold is None:
+        tokens = self._token_grid(output)
+        if tokens is None:
             raise BadInput(
                 f"layer {layer!r} gives {output.ndim}-dimensional output {tuple(output.shape)}, "
                 "not (N, C, T', h, w) nor tokens that could be followed: name another with "
                 "cam_layer=, or say how it folds with fold="
             )
-        return fold
+        return tokens
 
-    def _fold(self, output: Tensor) -> Fold | None:
+    def _token_grid(self, output: Tensor) -> TokenGrid | None:
         layout = self.layouts.get(id(output))
         if layout is not None:
-            return layout.fold
+            return layout.token_grid
         # Something on the way could not be followed; five dimensions mean what they mostly do.
         frames, rows, columns = output.shape[-3:] if output.ndim == 5 else (0, 0, 0)
-        return Fold("n c t h w", (frames, rows, columns)) if frames else None
+        return TokenGrid("n c t h w", (frames, rows, columns)) if frames else None
 
     def _tokens(self, call: Call) -> bool:
-        fold = self._fold(call.output)
-        return fold is not None and not fold.plain
+        tokens = self._token_grid(call.output)
+        return tokens is not None and not tokens.plain
 
     def _plain(self, call: Call) -> bool:
-        fold = self._fold(call.output)
-        return fold is not None and fold.plain
+        tokens = self._token_grid(call.output)
+        return tokens is not None and tokens.plain
 
     def _norm_behind(self, call: Call) -> str | None:
         """The layer norm through which alone the cells of a call's output reach the logits."""
@@ -198,8 +201,8 @@ class Trace:
         return norms[0] if norms and self.count(norms[0]) == 1 else None
 
     def _moments(self, call: Call) -> int:
-        fold = self._fold(call.output)
-        return fold.grid[0] if fold else 1
+        tokens = self._token_grid(call.output)
+        return tokens.grid[0] if tokens else 1
 
     def _reach_logits(self, output: Tensor, step: int) -> bool:
         """Whether the cells of a tensor reach the logits by the operations from `step` on.
@@ -233,7 +236,7 @@ class Trace:
             the axes (time, rows, columns), and "receptive-field", or "half-pixel" where an
             operation on the way could not be followed.
         """
-        cells, sizes = self.fold(layer).grid, self.input_shape[-3:]
+        cells, sizes = self.token_grid(layer).grid, self.input_shape[-3:]
         layout = self.layouts.get(id(self.last_call(layer).output))
         if layout is None:
             return half_pixel_axes(cells, sizes), "half-pixel"
@@ -287,8 +290,8 @@ class Trace:
 
     def _pools_all(self, op: Operation, source: Tensor) -> bool:
         """Whether an operation averages a map over all of its cells, and over nothing else."""
-        fold, layout = self._fold(source), self.layouts.get(id(source))
-        if fold is None or fold.extra:
+        tokens, layout = self._token_grid(source), self.layouts.get(id(source))
+        if tokens is None or tokens.extra:
             return False
         if op.name == "mean":
             channels = 1 if layout is None else layout.dim_of("c")
@@ -297,7 +300,7 @@ class Trace:
             return channels not in over and all(
                 d in over or source.shape[d] == 1 for d in rest if d != channels
             )
-        if not fold.plain or op.output.numel() != source.shape[0] * source.shape[1]:
+        if not tokens.plain or op.output.numel() != source.shape[0] * source.shape[1]:
             return False
         if op.name == "_adaptive_avg_pool3d":
             return True

@@ -13,7 +13,7 @@ from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, View
 from .modes import evaluating
-from .token_layout import Fold
+from .token_layout import TokenGrid
 from .trace import Trace, half_pixel_axes, trace_forward
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -52,7 +52,7 @@ class VideoModel:
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
-        fold: Fold | None = None,
+        fold: TokenGrid | None = None,
         frames: int = 16,
         fps: float | None = 4.0,
         name: str | None = None,
@@ -76,8 +76,11 @@ class VideoModel:
                 "given: they must match one to one"
             )
         self.cam_layer = cam_layer or record.cam_layer()
-        self._own_fold = fold
-        output, found = record.last_call(self.cam_layer).output, fold or record.fold(self.cam_layer)
+        self._own_tokens = fold
+        output, found = (
+            record.last_call(self.cam_layer).output,
+            fold or record.token_grid(self.cam_layer),
+        )
         try:
             shape = tuple(found.to_grid(output).shape)[1:]
         except (RuntimeError, IndexError, ValueError) as error:
@@ -118,18 +121,18 @@ class VideoModel:
             self._traces[key] = trace_forward(self.net, key)
         return self._traces[key]
 
-    def fold(self, shape: Sequence[int]) -> Fold:
+    def token_grid(self, shape: Sequence[int]) -> TokenGrid:
         """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
-        return self._own_fold or self.trace(shape).fold(self.cam_layer)
+        return self._own_tokens or self.trace(shape).token_grid(self.cam_layer)
 
     def grid_axes(self, shape: Sequence[int]) -> tuple[tuple[Axis, Axis, Axis], str]:
         """Where the cells of the CAM layer's map lie on an input (3, T, H, W): `Trace.grid_axes`.
 
         Of a fold that was given nothing more is known: its cells share the input evenly.
         """
-        if self._own_fold is None:
+        if self._own_tokens is None:
             return self.trace(shape).grid_axes(self.cam_layer)
-        return half_pixel_axes(self._own_fold.grid, shape[1:]), "half-pixel"
+        return half_pixel_axes(self._own_tokens.grid, shape[1:]), "half-pixel"
 
     def preprocess(self, clip: Clip) -> tuple[Tensor, View]:
         """A clip's frames as the network wants them, and which part of the picture they show.
@@ -173,12 +176,12 @@ class VideoModel:
         return max(rows, self.size[0]), max(columns, self.size[1])
 
     def faster(self) -> VideoModel:
-        """Fold every batch norm into the convolution before it and store channels last.
+        """TokenGrid every batch norm into the convolution before it and store channels last.
 
         The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
         The network is *changed*: for a network that is still to be trained, do not.
         """
-        fold_batch_norms(self.net, self.trace((3, self.frames, *self.size)))
+        fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
@@ -196,8 +199,8 @@ def memory_format(net: nn.Module) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def fold_batch_norms(net: nn.Module, record: Trace) -> int:
-    """Fold BatchNorm3d into the Conv3d whose output it alone reads, in place.
+def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
+    """TokenGrid BatchNorm3d into the Conv3d whose output it alone reads, in place.
 
     Module names stay: the batch norm becomes an Identity, so that hooks and layer names still fit.
 
@@ -206,7 +209,7 @@ def fold_batch_norms(net: nn.Module, record: Trace) -> int:
         record: its trial forward.
 
     Returns:
-        How many were folded.
+        How many were fused.
     """
     users: dict[int, int] = {}
     for op in record.operations:
@@ -215,7 +218,7 @@ def fold_batch_norms(net: nn.Module, record: Trace) -> int:
     by_output = {id(call.output): call for call in record.calls if record.count(call.name) == 1}
     norms = {id(op.output): op.inputs[0] for op in record.operations if "batch_norm" in op.name}
     modules = dict(net.named_modules())
-    folded = 0
+    fused_norms = 0
     for call in record.calls:
         norm = modules[call.name]
         if not isinstance(norm, nn.BatchNorm3d) or norm.running_mean is None:
@@ -230,5 +233,5 @@ def fold_batch_norms(net: nn.Module, record: Trace) -> int:
             fused = fuse_conv_bn_eval(modules[before.name], norm)
         net.set_submodule(before.name, fused)
         net.set_submodule(call.name, nn.Identity())
-        folded += 1
-    return folded
+        fused_norms += 1
+    return fused_norms

@@ -45,9 +45,9 @@ from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
 from ..files import atomic_folder, atomic_write
 
-Layout = Literal["v1", "v2"]
+DiskLayout = Literal["v1", "v2"]
 FPS = 12
-SIZES: dict[Layout, tuple[int, int]] = {"v1": (100, 178), "v2": (240, 427)}  # the real ones
+SIZES: dict[DiskLayout, tuple[int, int]] = {"v1": (100, 178), "v2": (240, 427)}  # the real ones
 # Ids are numbers, as in the real thing; each split has its own, however many clips it gets.
 FIRST_IDS = {"train": 1, "validation": 1_000_001, "test": 2_000_001}
 MOST = 1_000_000
@@ -114,7 +114,7 @@ class _Job:
     split: str
     count: int
     seed: int
-    layout: Layout
+    layout: DiskLayout
     size: tuple[int, int]
     painted: tuple[int, int]  # V1's small pictures were shrunk from larger ones: so are ours
 
@@ -136,7 +136,7 @@ class _Job:
             raise BadInput(f"seed={seed}: give 0 or more")
         if layout not in ("v1", "v2"):
             raise BadInput(f"unknown layout {layout!r}: use v1 (jpgs) or v2 (webm)")
-        known: Layout = "v1" if layout == "v1" else "v2"
+        known: DiskLayout = "v1" if layout == "v1" else "v2"
         height, width = size or SIZES[known]
         wanted = int(height), int(width)
         painted = wanted if size else SIZES["v2"]

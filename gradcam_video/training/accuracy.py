@@ -13,7 +13,13 @@ from tqdm import tqdm
 
 from ..data.clip import Clip
 from ..data.datasets import Clips, targets_in, why_not
-from ..data.labels import FORTY_NAMES, OPPOSITE_FORTY, OPPOSITE_TEMPLATES, TEMPLATES, fold
+from ..data.labels import (
+    FORTY_NAMES,
+    OPPOSITE_FORTY,
+    OPPOSITE_TEMPLATES,
+    TEMPLATES,
+    normalise_label,
+)
 from ..errors import BadInput
 from ..models.modes import evaluating
 from ..models.video_model import VideoModel
@@ -176,11 +182,14 @@ def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 def opposite_pairs(labels: Sequence[str]) -> list[tuple[int, int]]:
     """Indices of the pairs that playing a clip backwards exchanges, among these labels."""
-    index = {fold(label): k for k, label in enumerate(labels)}
+    index = {normalise_label(label): k for k, label in enumerate(labels)}
     found: dict[tuple[int, int], None] = {}
     for names, pairs in ((FORTY_NAMES, OPPOSITE_FORTY), (TEMPLATES, OPPOSITE_TEMPLATES)):
         for a, b in pairs:
-            first, second = index.get(fold(names[a])), index.get(fold(names[b]))
+            first, second = (
+                index.get(normalise_label(names[a])),
+                index.get(normalise_label(names[b])),
+            )
             if first is not None and second is not None:
                 found[min(first, second), max(first, second)] = None
     return list(found)

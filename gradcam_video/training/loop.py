@@ -167,7 +167,7 @@ def fit(
     name and the reason end up in `data.failures`.
 
     Args:
-        model: not folded (`load_model(…, fast=False)`). All its weights are trained, unless some
+        model: not fused (`load_model(…, fast=False)`). All its weights are trained, unless some
             ask for gradients and others do not.
         data: clips, all of one length; their labels are among the model's.
         out: a folder.

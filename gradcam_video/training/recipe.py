@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.augment import Augment
-from ..data.labels import fold
+from ..data.labels import normalise_label
 from ..errors import BadInput
 from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.huggingface import HUB
@@ -276,7 +276,7 @@ def build(
             fast=False,
         )
         architecture = _architecture(network)
-        if list(map(fold, model.labels)) != list(map(fold, labels)):
+        if list(map(normalise_label, model.labels)) != list(map(normalise_label, labels)):
             _replace_head(model, len(labels))
             _check_that_it_rebuilds(model.net, architecture, len(labels))
     trained = VideoModel(
