@@ -233,13 +233,13 @@ def test_bare_stream_without_timestamps(tmp_path: Path) -> None:
 def test_stream_whose_key_frames_are_not_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = video_file._Video._scan
+    scan = video_file.VideoFile._scan
 
-    def unmarked(video: video_file._Video, *arguments: Any) -> None:
+    def unmarked(video: video_file.VideoFile, *arguments: Any) -> None:
         scan(video, *arguments)
         video._keys = []  # as after a cut that lost the first of them
 
-    monkeypatch.setattr(video_file._Video, "_scan", unmarked)
+    monkeypatch.setattr(video_file.VideoFile, "_scan", unmarked)
     assert seen(read_clip(film(tmp_path / "a.mp4", 46))) == list(range(0, 46, 3))
 
 

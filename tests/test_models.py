@@ -17,6 +17,7 @@ import gradcam_video as gv
 from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
 from gradcam_video.models import registry as models
+from gradcam_video.models import torchvision_nets
 from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, save_model
 from gradcam_video.models.registry import load_model
 from gradcam_video.models.video_model import VideoModel
@@ -185,7 +186,7 @@ def test_offline_is_one_line_that_names_the_way_out(monkeypatch: pytest.MonkeyPa
     def no_connection(*args: object, **kwargs: object) -> None:
         raise URLError("no route")
 
-    monkeypatch.setattr(models, "get_model", no_connection)
+    monkeypatch.setattr(torchvision_nets, "get_model", no_connection)
     with pytest.raises(gv.BadInput, match=r"resnet50 could not be downloaded .*--weights FILE"):
         load_model("resnet50")
 
@@ -259,7 +260,7 @@ def test_unknown_names_offer_near_ones() -> None:
 def test_every_name_is_listed_once_and_can_be_built() -> None:
     names = [known.name for known in gv.known_models()]
     assert len(names) == len(set(names)) and {"tabletop", "resnet50", "r3d_18", "s3d"} <= set(names)
-    assert all(name in models._BUILDERS for name in names)
+    assert all(name in models.BUILDERS for name in names)
 
 
 def test_real_imagenet_weights_know_a_zebra(shared_data: Path) -> None:

@@ -32,7 +32,9 @@ from gradcam_video.data.labels import TEMPLATES
 from gradcam_video.models import huggingface as hub
 from gradcam_video.models import i3d_c3d as zoo
 from gradcam_video.models import registry as models
-from gradcam_video.models.registry import KINETICS, load_model
+from gradcam_video.models import torchvision_nets
+from gradcam_video.models.names import KINETICS
+from gradcam_video.models.registry import load_model
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import trace_forward
 from gradcam_video.models.video_model import VideoModel
@@ -192,12 +194,12 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
     """Without their weights: on the meta device they take no memory."""
     need(name)
     with torch.device("meta"):
-        net = models._BUILDERS[name]({}, K)
+        net = models.BUILDERS[name]({}, K)
     if name in hub.HUB:
         config = net.net.config
         options = hub.preprocessing({}, config)
     else:
-        options = models._published(name)[1]
+        options = torchvision_nets.published(name)[1]
     size = options["size"]
     shape = (3, options["frames"], *(size if isinstance(size, tuple) else (size, size)))
     record = trace_forward(net, shape)
@@ -391,12 +393,12 @@ def test_a_map_on_a_real_clip_has_its_place_shape_and_orientation(
 
 def test_rates_and_sizes_are_those_of_the_recipes() -> None:
     for name, (frames, fps) in KINETICS.items():
-        recipe = models.get_model_weights(name).DEFAULT.meta["_docs"]
+        recipe = torchvision_nets.get_model_weights(name).DEFAULT.meta["_docs"]
         assert f"frame_rate={fps:g}`" in recipe
         if name.startswith(("mvit", "swin")):
             assert f"clip_len={frames}`" in recipe
-    assert models._published("mvit_v2_s")[1]["resize"] == 256
-    assert models._published("r3d_18")[1]["resize"] == (128, 171)
+    assert torchvision_nets.published("mvit_v2_s")[1]["resize"] == 256
+    assert torchvision_nets.published("r3d_18")[1]["resize"] == (128, 171)
 
 
 def test_i3d_is_as_published() -> None:

@@ -14,13 +14,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import BadInput
 from .frames import SMALLEST_SIDE, TOLERANCE
-from .image_folder import _Folder, _is_dir
-from .video_file import _Video
+from .image_folder import ImageFolder, is_folder
+
+if TYPE_CHECKING:
+    from .video_file import VideoFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +133,6 @@ def _window_starts(end: float, length: float, overlap: float) -> list[float]:
     step = length * (1 - overlap)
     count = math.ceil((last - TOLERANCE) / step) if last > TOLERANCE else 0
     return [k * step for k in range(count)] + [last]
-
-
-VideoSource = _Video | _Folder
-"""An opened clip: `times` and `end` (seconds), `holes`, `note`; `read` gives some of its frames."""
 
 
 # --- what others call --------------------------------------------------------------------------
@@ -252,7 +251,7 @@ def read_windows(
 
 def open_source(
     path: str | os.PathLike[str], source_fps: float | None = None, max_side: int | None = None
-) -> VideoSource:
+) -> VideoFile | ImageFolder:
     """Opens a clip and reads when each of its frames is shown; decodes none.
 
     Args:
@@ -269,11 +268,15 @@ def open_source(
         4.083
     """
     path = Path(path)
-    return (_Folder if _is_dir(path) else _Video)(path, source_fps, max_side)
+    if is_folder(path):
+        return ImageFolder(path, source_fps, max_side)
+    from .video_file import VideoFile  # here: a folder, or frames one already has, need no FFmpeg
+
+    return VideoFile(path, source_fps, max_side)
 
 
 def _clip(
-    video: VideoSource,
+    video: VideoFile | ImageFolder,
     indices: np.ndarray,
     repeated: np.ndarray,
     start: float,

@@ -82,7 +82,7 @@ def read_truth(path: str | os.PathLike[str], clip: Clip | None = None) -> Truth:
     Raises:
         BadInput: no such file, a damaged one, or one that does not belong to the clip.
     """
-    held = _load(Path(path))
+    held = load_arrays(Path(path))
     masks = {
         role: np.unpackbits(held[role], axis=-1, count=int(held["shape"][2])).view(bool)
         for role in ROLES
@@ -101,7 +101,7 @@ def read_truth(path: str | os.PathLike[str], clip: Clip | None = None) -> Truth:
     return truth.take(indices)
 
 
-def _load(path: Path, *names: str) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
     """Reads the arrays of these names of an npz file, or all."""
     try:
         with np.load(path, allow_pickle=False) as file:

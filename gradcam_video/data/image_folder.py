@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import BadInput
-from .frames import IMAGES, SMALLEST_SIDE, VIDEOS, _on_white, _shrunk, _too_small
+from .frames import IMAGES, SMALLEST_SIDE, VIDEOS, on_white, shrink, too_small
 
 FOLDER_FPS = 12.0  # Something-Something V1: jpgs cut at 12 frames a second
 
@@ -56,8 +56,11 @@ def _numbered(names: Sequence[str]) -> tuple[list[str], str]:
     return [numbers[number] for number in sorted(numbers)], ""
 
 
-class _Folder:
-    """A folder of numbered images; it offers what `_Video` does: times, end, holes, note, read."""
+class ImageFolder:
+    """A folder of numbered images; it offers what `VideoFile` does.
+
+    That is `times` and `end` (seconds), `holes`, `note`, and `read`, which gives some frames.
+    """
 
     def __init__(self, path: Path, source_fps: float | None, max_side: int | None) -> None:
         self.path = path
@@ -80,7 +83,7 @@ class _Folder:
         self.end = len(files) / rate
 
     def read(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-        """Reads some images; the same contract as `_Video.read`."""
+        """Reads some images; the same contract as `VideoFile.read`."""
         pictures: np.ndarray | None = None
         expected = (0, 0)
         for k, index in enumerate(wanted):
@@ -107,7 +110,7 @@ class _Folder:
             with Image.open(file) as opened:
                 image = ImageOps.exif_transpose(opened)
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                picture = Image.fromarray(_on_white(np.asarray(image.convert("RGBA"))))
+                picture = Image.fromarray(on_white(np.asarray(image.convert("RGBA"))))
             else:
                 picture = image.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -115,8 +118,8 @@ class _Folder:
                 f"{file}: cannot be read as an image ({error}); replace it or take it out"
             ) from error
         if min(picture.size) < SMALLEST_SIDE:
-            raise BadInput(_too_small(file, *picture.size))
-        size = _shrunk(*picture.size, self._max_side)
+            raise BadInput(too_small(file, *picture.size))
+        size = shrink(*picture.size, self._max_side)
         if size != picture.size and not self.note:
             was, now = picture.size, size
             self.note = f"{was[0]}×{was[1]} scaled to {now[0]}×{now[1]}"
@@ -138,7 +141,7 @@ def find_clips(path: str | os.PathLike[str]) -> list[Path]:
         BadInput: there is no such path, or no clip in it.
     """
     path = Path(path)
-    if not _is_dir(path):
+    if not is_folder(path):
         if not os.path.lexists(path):
             raise BadInput(f"{path}: no such file or folder; check the path")
         return [path]
@@ -173,7 +176,7 @@ def clip_name(path: str | os.PathLike[str]) -> str:
     return Path(path).name or Path(path).resolve().name or "clip"
 
 
-def _is_dir(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError as error:

@@ -23,7 +23,7 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from ..errors import BadInput
-from .frames import SMALLEST_SIDE, _on_white, _shrunk, _too_small
+from .frames import SMALLEST_SIDE, on_white, shrink, too_small
 
 log = logging.getLogger(__name__)
 # Titles in another alphabet are no reason to refuse a film; PyAV 19 takes them without being told.
@@ -83,7 +83,7 @@ def _video_streams(container: InputContainer) -> list[VideoStream]:
     return [s for s, context in contexts if context and context.name not in DRAWN_TEXT]
 
 
-class _Video:
+class VideoFile:
     """A video file or gif.
 
     Attributes:
@@ -323,16 +323,16 @@ class _Video:
             src_colorspace=None if named else unnamed,
             interpolation=Interpolation.AREA,
         ).to_ndarray()  # (H, W, 3 or 4)
-        return _upright(_on_white(picture) if alpha else picture, frame)
+        return _upright(on_white(picture) if alpha else picture, frame)
 
     def _fit(self, frame: VideoFrame) -> tuple[int, int]:
         """Gives the width and height to which all frames are brought, before they are turned."""
         if min(frame.width, frame.height) < SMALLEST_SIDE:
-            raise BadInput(_too_small(self.path, frame.width, frame.height))
+            raise BadInput(too_small(self.path, frame.width, frame.height))
         # Pixels that are not square are stretched, never squeezed: nothing is lost.
         width = round(frame.width * max(1.0, self._stretch))
         height = round(frame.height * max(1.0, 1 / self._stretch))
-        size = _shrunk(width, height, self._max_side)
+        size = shrink(width, height, self._max_side)
         if size != (width, height):
             self._add_note(f"{width}×{height} scaled to {size[0]}×{size[1]}")
         return size

@@ -60,7 +60,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {key.removeprefix("module."): tensor for key, tensor in content.items()}
 
 
-def _classes_of(
+def classes_of(
     state: dict[str, Tensor], expected: dict[str, Tensor], name: str, path: Path
 ) -> int | None:
     """The number of classes of a file: where it differs from the network in the first size only."""
@@ -77,7 +77,7 @@ def _classes_of(
     return sizes.pop() if sizes else None
 
 
-def _load(net: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
+def load_state(net: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
     """Put tensors into a network; every name and shape must fit."""
     expected = net.state_dict()
     # Files converted from other frameworks lack this counter; it does nothing at inference.

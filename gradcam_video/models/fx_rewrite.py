@@ -12,13 +12,13 @@ from __future__ import annotations
 import builtins
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, fx, nn
 
 from ..errors import BadInput
@@ -773,7 +773,9 @@ def _op_name(node: fx.Node) -> str:
     if isinstance(node.target, str):
         return node.target
     name = getattr(node.target, "__name__", repr(node.target))
-    known = (torch, F, operator, builtins, torch.Tensor, torchvision.ops)
+    # A network that calls torchvision's operations has imported them.
+    operations = sys.modules.get("torchvision.ops")
+    known = (torch, F, operator, builtins, torch.Tensor, operations)
     if name.startswith("_assert") or any(
         getattr(space, name, None) is node.target for space in known
     ):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, cat, nn
-from torchvision.models import get_model_weights
 
 # --- I3D ---------------------------------------------------------------------------------------
 
@@ -220,6 +219,8 @@ class Published:
 
 def _kinetics400() -> tuple[str, ...]:
     """DeepMind's label map is in the same order as torchvision's (compared: all 400 agree)."""
+    from torchvision.models import get_model_weights
+
     return tuple(get_model_weights("r3d_18").DEFAULT.meta["categories"])  # ty: ignore[missing-attribute]
 
 

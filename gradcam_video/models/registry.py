@@ -1,18 +1,17 @@
-"""VideoModel: a network with its labels, its preprocessing and its CAM layer; names and files.
+"""Models by name or from a file: `load_model`, and the names that it takes.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, I3D and C3D (`zoo.py`), three transformers that know
-Something-Something V2 (`hub.py`), and what ships: `tabletop` and the two of notebook 08. Weights
-come from their publishers when online, from `--weights FILE` otherwise. Only safetensors and
-`torch.load(weights_only=True)` are ever read: a file that would run code is refused.
+Kinetics-400 video networks, I3D and C3D (`i3d_c3d.py`), three transformers that know
+Something-Something V2 (`huggingface.py`), and what ships: `tabletop` and the two of notebook 08.
+Weights come from their publishers when online, from `--weights FILE` otherwise. A network's own
+module is imported when its name is asked for.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,29 +19,17 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights
+from torch import nn
 
-from ..data.labels import FORTY_NAMES, TEMPLATES
+from ..data.labels import TEMPLATES
 from ..errors import BadInput
 from . import huggingface as hub
-from .checkpoints import FORMAT, SHIPPED_WEIGHTS, _classes_of, _load, read_weights
+from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .i3d_c3d import ZOO
-from .inflation import INFLATABLE, inflate
+from .inflation import inflate
+from .names import INFLATABLE, KINETICS, SHIPPED
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
-
-# torchvision's, each with the frames and the rate of its recipe (`weights.meta["_docs"]`), but for
-# r3d_18 … s3d, which are given the 16 frames of this package (s3d's recipe has 128).
-KINETICS = {
-    **dict.fromkeys(("r3d_18", "mc3_18", "r2plus1d_18", "s3d"), (16, 15.0)),
-    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), (16, 7.5)),
-    **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), (32, 15.0)),
-}
-SHIPPED = ("tabletop", "shortcut", "no-shortcut")  # their weights lie in the package
-
-
-# --- names ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -81,8 +68,7 @@ def _cached(name: str) -> bool:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if name in ZOO:
         return (folder / ZOO[name].file).is_file()
-    weights = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    return (folder / Path(weights.url).name).is_file()
+    return (folder / _torchvision().weights_file(name)).is_file()
 
 
 def load_model(
@@ -128,10 +114,12 @@ def load_model(
     elif Path(name).suffix == ".safetensors" or os.sep in name:
         model = _from_checkpoint(Path(name), weights, labels, cam_layer)
     elif name in KINETICS or name in ZOO:
-        model = _video(name, weights, labels, cam_layer)
+        model = _torchvision().video_network(name, weights, labels, cam_layer)
     elif name in INFLATABLE:
         options = {"temporal_kernel": temporal_kernel, "which": which}
-        model = _inflated(name, weights, labels, cam_layer, options, inflation, padding)
+        model = _torchvision().inflated_network(
+            name, weights, labels, cam_layer, options, inflation, padding
+        )
     else:
         import difflib
 
@@ -144,64 +132,16 @@ def load_model(
     return model.to(resolve_device(device))
 
 
+def _torchvision() -> Any:
+    """`torchvision_nets.py`, imported when a network of torchvision is asked for."""
+    from . import torchvision_nets
+
+    return torchvision_nets
+
+
 def resolve_device(device: str | torch.device) -> str | torch.device:
     """ "auto" becomes the GPU if there is one."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def _video(
-    name: str, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
-) -> VideoModel:
-    """One of the video networks of torchvision or of `zoo.py`."""
-    names, options = _published(name)
-    classes = len(names)
-    state, source = None, Path(name if weights in ("default", None) else str(weights))
-    if weights is not None:
-        state = _download_state(name) if weights == "default" else read_weights(source)
-        state = {ZOO[name].names(key): t for key, t in state.items()} if name in ZOO else state
-        with torch.device("meta"):
-            expected = _build_video(name, classes).state_dict()
-        classes = _classes_of(state, expected, name, source) or classes
-    elif labels:
-        classes = len(labels)
-    net = _build_video(name, classes)
-    if state is not None:
-        _load(net, state, name, source)
-    return VideoModel(
-        net,
-        labels or _names_for(classes, names),
-        cam_layer=cam_layer,
-        name=name,
-        untrained=weights is None,
-        quiet=True,
-        **options,
-    )
-
-
-def _published(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The labels of a video network's own weights, and what they were trained on."""
-    if name in ZOO:
-        known = ZOO[name]
-        options = {key: getattr(known, key) for key in ("size", "resize", "mean", "std", "frames")}
-        return known.labels(), {**options, "fps": known.fps}
-    default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    crop, (frames, fps) = default.transforms(), KINETICS[name]
-    rows, *columns = crop.resize_size  # one number: the short side
-    return tuple(default.meta["categories"]), {
-        "size": (crop.crop_size[0], crop.crop_size[-1]),
-        "resize": (rows, *columns) if columns else rows,
-        "mean": crop.mean,
-        "std": crop.std,
-        "frames": frames,
-        "fps": fps,
-    }
-
-
-def _build_video(name: str, classes: int) -> nn.Module:
-    """A video network with random weights."""
-    if name in ZOO:
-        return ZOO[name].build(classes)
-    return get_model(name, weights=None, num_classes=classes)
 
 
 def _from_hub(
@@ -228,104 +168,6 @@ def _from_hub(
     )
 
 
-def _inflated(
-    name: str,
-    weights: str | Path | None,
-    labels: Sequence[str] | None,
-    cam_layer: str | None,
-    options: dict[str, Any],
-    inflation: str | None,
-    padding: str | None,
-) -> VideoModel:
-    """One of torchvision's image networks, inflated."""
-    default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    names = tuple(default.meta["categories"])
-    crop = default.transforms()
-    state: dict[str, Tensor] | None = None
-    if weights == "default":
-        net2d, seen_video = _download(name), False
-    else:
-        classes = len(names)
-        if weights is not None:
-            state = read_weights(Path(weights))
-            with torch.device("meta"):
-                expected = _build2d(name, classes).state_dict()
-            classes = _classes_of(state, expected, name, Path(weights)) or classes
-        elif labels:
-            classes = len(labels)
-        net2d = _build2d(name, classes)
-        names = _names_for(classes, names)
-        seen_video = state is None or any(t.ndim == 5 for t in state.values())
-        if state is not None and not seen_video:
-            _load(net2d, state, name, Path(str(weights)))
-    net = inflate(
-        net2d,
-        weights=inflation or ("mean" if seen_video else "centre"),
-        padding=padding or "zeros",
-        **options,
-    )
-    if state is not None and seen_video:
-        _load(net, state, name, Path(str(weights)))
-    return VideoModel(
-        net,
-        labels or names,
-        size=crop.crop_size[0],
-        mean=crop.mean,
-        std=crop.std,
-        cam_layer=cam_layer,
-        resize=crop.resize_size[0],
-        name=name,
-        untrained=weights is None,
-        remark="" if seen_video else "image network, inflated: never trained on video",
-        quiet=True,
-    )
-
-
-def _build2d(name: str, classes: int) -> nn.Module:
-    """A torchvision image network with random weights."""
-    # These two start with a slow truncated normal unless told that weights will follow.
-    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return get_model(name, weights=None, num_classes=classes, **extra)
-
-
-def _download_state(name: str) -> dict[str, Tensor]:
-    """The tensors of a video network's own weights, from their server or torch's cache."""
-    if name not in ZOO:
-        return _download(name).state_dict()
-    known = ZOO[name]
-    with _downloading(name):
-        torch.hub.load_state_dict_from_url(
-            known.url, map_location="cpu", check_hash=True, file_name=known.file, weights_only=True
-        )
-    return read_weights(Path(torch.hub.get_dir()) / "checkpoints" / known.file)
-
-
-def _download(name: str) -> nn.Module:
-    """torchvision's own weights, from its server or torch's cache."""
-    with _downloading(name):
-        return get_model(name, weights="DEFAULT")
-
-
-@contextmanager
-def _downloading(name: str) -> Generator[None]:
-    """What a download may raise, as one line that names the way out."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a broken hash a RuntimeError
-        raise BadInput(
-            f"the weights of {name} could not be downloaded ({error}): connect once, or give a "
-            "file with --weights FILE (weights=)"
-        ) from error
-
-
-def _names_for(classes: int, own: tuple[str, ...]) -> tuple[str, ...]:
-    """Names for K classes: the weights' own, the forty, the 174 templates, or numbers."""
-    for names in (own, FORTY_NAMES, TEMPLATES):
-        if len(names) == classes:
-            return tuple(names)
-    return tuple(f"class {k}" for k in range(classes))
-
-
 def _from_checkpoint(
     path: Path, weights: str | Path | None, labels: Sequence[str] | None, cam_layer: str | None
 ) -> VideoModel:
@@ -345,14 +187,14 @@ def _from_checkpoint(
         architecture = json.loads(metadata["architecture"])
         own = json.loads(metadata["labels"])
         options = json.loads(metadata["preprocessing"])
-        net = _BUILDERS[architecture.pop("name")](architecture, len(own))
+        net = BUILDERS[architecture.pop("name")](architecture, len(own))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(
             f"{path}: its metadata cannot be understood ({type(error).__name__}: {error}); it was "
             "written by another version, or damaged"
         ) from error
     if weights is not None:
-        _load(net, state, path.name, source)
+        load_state(net, state, path.name, source)
     return VideoModel(
         net,
         labels or own,
@@ -376,10 +218,13 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name in SHIPPED:  # one network, taught three times
         return lambda options, classes: tabletop_network(classes, **options)
     if name in KINETICS or name in ZOO:
-        return lambda options, classes: _build_video(name, classes)
+        return lambda options, classes: _torchvision().build_video(name, classes)
     if name in hub.HUB:
         return lambda options, classes: hub.untrained(name, classes, **options).net
-    return lambda options, classes: inflate(_build2d(name, classes), **options)
+    return lambda options, classes: inflate(
+        _torchvision().build_image_network(name, classes), **options
+    )
 
 
-_BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE)}
+# Network by name, from the metadata of a checkpoint: (options, number of classes) -> network.
+BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE)}

@@ -33,6 +33,7 @@ from torch.utils._pytree import tree_iter
 
 from ..errors import BadInput
 from ..geometry import Axis
+from .meta_ops import run_on_meta
 from .modes import evaluating
 from .token_layout import TokenGrid, TokenLayout, follow, of_input
 
@@ -404,6 +405,12 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.record, self.keep = record, keep
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else torch (2.15) guards `__torch_dispatch__` against its compiler, and to do so imports
+        # it at the first operation: as much processor time as `import torch`, and 200 MB.
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -411,7 +418,7 @@ class _Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        result = run_on_meta(func, args, kwargs or {})
         name = func.overloadpacket.__name__.removesuffix("_")
         inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
         outputs = [t for t in tree_iter(result) if isinstance(t, Tensor)]

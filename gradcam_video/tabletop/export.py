@@ -40,7 +40,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..data.ground_truth import MARKER, ROLES, TRUTH, Truth, _load
+from ..data.ground_truth import MARKER, ROLES, TRUTH, Truth, load_arrays
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
 from ..files import atomic_folder, atomic_write
@@ -293,7 +293,7 @@ def _made_before(job: _Job, i: int) -> dict[str, Any] | None:
     if not (job.truth(i).is_file() and job.clip(i).exists()):
         return None
     try:
-        held = _load(job.truth(i), "entry", "scene_seed")
+        held = load_arrays(job.truth(i), "entry", "scene_seed")
     except BadInput:
         return None
     return json.loads(str(held["entry"])) if int(held["scene_seed"]) == job.scene_seed(i) else None

@@ -29,8 +29,8 @@ from ..errors import BadInput
 from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
-from ..models.inflation import INFLATABLE
-from ..models.registry import _BUILDERS, KINETICS, load_model
+from ..models.names import INFLATABLE, KINETICS
+from ..models.registry import BUILDERS, load_model
 from ..models.video_model import VideoModel
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -338,7 +338,7 @@ def _check_that_it_rebuilds(net: nn.Module, architecture: dict[str, Any], classe
     """Whether the file of the trained network could be read again."""
     options = dict(architecture)
     with torch.device("meta"):
-        rebuilt = _BUILDERS[options.pop("name")](options, classes).state_dict()
+        rebuilt = BUILDERS[options.pop("name")](options, classes).state_dict()
     if any(t.shape != rebuilt[key].shape for key, t in net.state_dict().items()):
         raise BadInput(
             f"{architecture['name']} is made for its own classes only; begin with another network "
