@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from .exercise import Hint, Verdict, exercise
+from .verdict import Hint, Verdict, exercise
 
 __all__ = ["Hint", "Verdict", "exercise", "names"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .exercise import Hint, exercise
+from .verdict import Hint, exercise
 
 __all__ = ["exact_frames", "lopsided"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .exercise import Hint, exercise
+from .verdict import Hint, exercise
 
 __all__ = ["channel_weights", "class_map", "softmax_weights", "unit_scale"]
 

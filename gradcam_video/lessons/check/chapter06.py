@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .exercise import Hint, exercise
+from .verdict import Hint, exercise
 
 __all__ = ["decision", "from_biases", "rival"]
 

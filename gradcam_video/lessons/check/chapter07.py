@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .exercise import Hint, exercise
+from .verdict import Hint, exercise
 
 __all__ = ["kind", "rank"]
 
