@@ -27,7 +27,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
@@ -180,7 +179,7 @@ def jupyterlab(home: Path) -> Generator[str]:
             try:
                 urlopen(f"{address}/api", timeout=60).close()
                 break
-            except (URLError, TimeoutError):
+            except OSError:  # not yet
                 if server.poll() is not None:
                     raise RuntimeError(f"no JupyterLab: {(home / 'log').read_text()}") from None
                 time.sleep(0.2)
