@@ -54,6 +54,9 @@ def test_payload_points_at_what_it_holds() -> None:
     assert [c["name"] for c in meta["classes"]] == list(e.labels)  # logits fall in the fixture
     assert meta["start"] == {"frame": 0, "choice": 1, "opacity": 0.65, "scope": 1, "cmap": 0}
     assert [c["name"] for c in meta["cmaps"]] == ["magma", "inferno", "viridis", "jet"]
+    assert [c["blend"] for c in meta["cmaps"]] == [*["evidence"] * 3, "post"]
+    meta, _ = payload(e, look=Look(blend="post"))
+    assert {c["blend"] for c in meta["cmaps"]} == {"post"}
 
 
 def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> None:

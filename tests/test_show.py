@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +26,7 @@ from gradcam_video.errors import BadInput
 from gradcam_video.show import (
     draw_filmstrip,
     overlay,
+    player_html,
     save,
     sheet,
     side_by_side,
@@ -31,7 +34,7 @@ from gradcam_video.show import (
     write_mp4,
 )
 from gradcam_video.show.blend import at_size, fit, resize
-from gradcam_video.show.captions import block, font, percent, wrap
+from gradcam_video.show.captions import block, font, percent, rows_of, wrap
 from gradcam_video.show.export import FILES
 from gradcam_video.show.frame_layout import MARK, FrameLayout
 from gradcam_video.show.look import Look, palette
@@ -95,6 +98,40 @@ def test_overlay_refuses_in_one_line(bad: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
         overlay(np.zeros((4, 4, 3), np.uint8), **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_a_look_blends_jet_as_the_post_did_unless_told_otherwise() -> None:
+    frame = np.full((4, 5, 3), 200, np.uint8)
+    zero = np.zeros((4, 5), np.float32)
+    assert (overlay(frame, zero, cmap="jet", blend="evidence") == 200).all()
+    assert (overlay(frame, zero, cmap="viridis", blend="post") != 200).any()
+    assert Look(cmap="jet").blend_of("inferno") == "evidence"  # another colour map of a player
+    assert Look(blend="post").blend_of("inferno") == "post"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"scope": "all"}, {"opacity": -0.1}, {"cmap": "infernoo"}, {"blend": "multiply"}]
+)
+def test_every_picture_refuses_a_look_that_does_not_fit(bad: dict, tmp_path: Path) -> None:
+    (word,) = map(str, bad.values())
+    for draw in (sheet, draw_filmstrip, player_html):
+        with pytest.raises(BadInput, match=word):
+            draw(synthetic(), **bad)
+    with pytest.raises(BadInput, match=word):
+        next(side_by_side(synthetic(), **bad))
+    with pytest.raises(BadInput, match=word):
+        save(synthetic(), tmp_path / "new", **bad)
+    assert names(tmp_path) == []
+
+
+def test_a_class_is_named_by_word_or_by_number_alone_or_with_others() -> None:
+    e = replace(synthetic(), classes=np.array([5, 0, 2, 1, 3, 4]))  # rows are not class numbers
+    assert rows_of(e, None) == rows_of(e, []) == rows_of(e, "opening") == [1]
+    assert rows_of(e, 5) == rows_of(e, np.int64(5)) == rows_of(e, ("empty",)) == [0]
+    assert rows_of(e, ["closing", 0, None]) == [3, 1, 1]
+    assert rows_of(e, np.array([2, 4])) == [2, 5]
+    with pytest.raises(BadInput, match="no map for class 6"):
+        rows_of(e, [0, 6])
 
 
 @pytest.mark.parametrize(
@@ -173,6 +210,20 @@ def test_the_bars_mark_the_present_frame() -> None:
     ]
     assert amber == sorted(amber)
     assert len(set(amber)) == 4
+
+
+def test_bars_are_as_high_as_the_scope_says() -> None:
+    e = synthetic()
+    curves = [e.evidence(k) for k in range(6)]
+    alone, together = (FrameLayout(e, [0, 1], Look(scope=s)).bars for s in ("clip", "classes"))
+    most = max(curve.max() for curve in curves)
+    for row in (0, 1):
+        assert alone[row].max() == 34  # pixels: all that there are
+        assert np.abs(together[row] - curves[row] / most * 34).max() <= 0.5
+    plots = [sheet(e, 0, scope=scope).axes[1] for scope in ("clip", "classes")]
+    highs = [plot.get_ylim()[1] for plot in plots]
+    assert highs == pytest.approx([1.08 * curves[0].max(), 1.08 * most])
+    assert highs[0] < highs[1]
 
 
 def test_several_classes_stand_side_by_side() -> None:
@@ -452,6 +503,36 @@ def test_no_words_leave_the_page() -> None:
         assert box.x1 <= figure.bbox.width + 1, text.get_text()
 
 
+LATE = """
+import sys
+before = set(sys.modules)
+import numpy as np
+from explanations import synthetic
+from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video
+from gradcam_video.show import player_html
+def loaded(*names):
+    new = {name.split(".")[0] for name in set(sys.modules) - before} | set(sys.modules)
+    return sorted(name for name in names if name in new)
+heavy = "torch", "torchvision", "cv2", "ipywidgets", "anywidget", "traitlets", "jinja2", "tqdm"
+rooms = [f"gradcam_video.{room}" for room in ("models", "attribution", "tabletop", "metrics")]
+print(loaded(*heavy, *rooms, "matplotlib"))
+e = synthetic()
+assert player_html(e).startswith("<!DOCTYPE")
+print(loaded(*heavy, *rooms, "matplotlib.figure"))
+e.save(sys.argv[1])
+print(loaded(*heavy, *rooms, "matplotlib.pyplot", "moviepy"))
+"""
+
+
+def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
+    home = Path(__file__).resolve().parent
+    env = {**os.environ, "PYTHONPATH": f"{home.parent}{os.pathsep}{home}"}
+    command = [sys.executable, "-c", LATE, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]", "[]"]
+    assert sorted(names(tmp_path / "out")) == sorted(FILES)
+
+
 # --- folder -------------------------------------------------------------------------------------
 
 
@@ -488,6 +569,8 @@ def test_save_shows_several_classes_and_takes_fps(tmp_path: Path) -> None:
     with av.open(str(two[0])) as video:
         assert video.streams.video[0].average_rate == 7.5
     assert json.loads(two[5].read_text())["shown"] == ["opening", LONG]
+    (other,) = (p for p in save(synthetic(), tmp_path / "other", LONG) if p.name == "player.html")
+    assert f"<title>Grad-CAM: {LONG}</title>" in other.read_text("utf-8")
 
 
 @pytest.mark.parametrize("broken", ["write_gif", "page_of", "write_mp4", "lay_out"])

@@ -19,7 +19,7 @@ from .contact_sheet import Sheet, lay_out, thumbnail
 from .frame_layout import FrameLayout
 from .look import Look, LookOptions
 from .player_page import page_of, payload
-from .video import exact_rate, write_gif, write_mp4
+from .video import write_gif, write_mp4
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
@@ -69,7 +69,6 @@ def save(
     """
     rows, drawn = rows_of(e, label), Look(**look)
     fps = _own_fps(e.clip.times) if fps is None else fps
-    exact_rate(fps)  # a bad one is told before anything is drawn
     with atomic_files(folder, FILES) as temporary:
         mp4, gif, png, page, npz, text = (temporary / name for name in FILES)
         drawer = _FrameDrawer(e, rows, drawn)
