@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .data.clip import Clip
 from .data.labels import find_label
 from .errors import BadInput
 from .geometry import SCOPES, Grid
+
+if TYPE_CHECKING:  # only its attributes are used here, and its module reads videos
+    from .data.clip import Clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +100,12 @@ class Explanation:
         frame by its own maximum, which hides *when*. "classes": one number for all classes, so
         that a class with little evidence stays dark. A maximum of zero gives 1: empty stays empty.
         """
+        return self.row_scale(self.row(label), scope)
+
+    def row_scale(self, row: int, scope: str = "clip") -> np.ndarray:
+        """`scale` of a row of `maps`."""
         if scope not in SCOPES:
             raise BadInput(f"unknown scope {scope!r}: use one of {', '.join(SCOPES)}")
-        row = self.row(label)
         frames = self.grid.time.size
         if scope == "frame":
             over_time = self._in_time(row)  # (T, h, w)
@@ -119,17 +124,21 @@ class Explanation:
         row, scale = self.row(label), self.scale(label, scope)
         drawn = np.empty((self.grid.time.size, *self.clip.frames.shape[1:3]), np.float32)
         for frame in range(len(drawn)):
-            drawn[frame] = self._drawn(row, frame, scale[frame])
+            drawn[frame] = self.row_frame(row, frame, scale[frame])
         return drawn
 
     def upsampled_frame(
         self, frame: int, label: str | int | None = None, scope: str = "clip"
     ) -> np.ndarray:
         """One frame of `upsampled`, float32 (H, W): for long or large clips."""
-        return self._drawn(self.row(label), frame, self.scale(label, scope)[frame])
+        row = self.row(label)
+        return self.row_frame(row, frame, self.row_scale(row, scope)[frame])
 
-    def _drawn(self, row: int, frame: int, scale: float) -> np.ndarray:
-        """One frame of one map in original pixels: (T', h, w) -> (h, w) -> (H, w) -> (H, W)."""
+    def row_frame(self, row: int, frame: int, scale: float) -> np.ndarray:
+        """One frame of a row of `maps`, divided by `scale`, on the clip's pixels.
+
+        (T', h, w) -> (h, w) -> (H, w) -> (H, W), float32 in 0..1.
+        """
         weights = self.grid.time.weights(np.array([frame]))[0]  # (T')
         cells = np.tensordot(weights, self.maps[row], axes=1) / scale
         rows = self._row_weights @ cells
@@ -147,7 +156,11 @@ class Explanation:
 
     def evidence(self, label: str | int | None = None) -> np.ndarray:
         """How much evidence each frame holds: the map's sum over space, float32 (T,), raw scale."""
-        return self._in_time(self.row(label)).sum(axis=(1, 2))
+        return self.row_evidence(self.row(label))
+
+    def row_evidence(self, row: int) -> np.ndarray:
+        """`evidence` of a row of `maps`."""
+        return self._in_time(row).sum(axis=(1, 2))
 
     def _in_time(self, row: int) -> np.ndarray:
         """One class's raw map, brought to the frames: (T', h, w) -> (T, h, w)."""

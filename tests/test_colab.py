@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import stamp
 from colab_imitation import PINS, changed, compared, settled
+from explanations import synthetic
 from PIL import Image
 from test_player import CANVAS
-from test_show import made
 
 from gradcam_video.errors import BadInput
 from gradcam_video.show import overlay, player
@@ -228,7 +228,7 @@ def start_of(shown: FramedPlayer) -> dict[str, Any]:
 def test_player_on_colab_is_a_page_and_no_widget(on_colab: None) -> None:
     from IPython.core.formatters import DisplayFormatter
 
-    shown = player(made(), "closing", scope="frame", cmap="magma", opacity=0.5)
+    shown = player(synthetic(), "closing", scope="frame", cmap="magma", opacity=0.5)
     formatter = DisplayFormatter()
     formatter.active_types = formatter.format_types
     bundle, _ = formatter.format(shown)
@@ -239,15 +239,16 @@ def test_player_on_colab_is_a_page_and_no_widget(on_colab: None) -> None:
 
 
 def test_player_on_colab_begins_with_what_was_set(on_colab: None) -> None:
-    shown = player(made())
+    shown = player(synthetic())
     assert (shown.frame, shown.label, shown.scope, shown.cmap) == (0, "opening", "clip", "inferno")
     shown.frame, shown.label, shown.opacity = 2, "closing", 0.25
     shown.scope, shown.cmap = "classes", "viridis"
     assert start_of(shown) == {"frame": 2, "choice": 1, "opacity": 0.25, "scope": 2, "cmap": 1}
     shown.frame, shown.label = 99, 0
-    assert (start_of(shown)["frame"], start_of(shown)["choice"]) == (len(made().clip.times) - 1, 0)
+    last = len(synthetic().clip.times) - 1
+    assert (start_of(shown)["frame"], start_of(shown)["choice"]) == (last, 0)
     for name in ("label", "scope", "cmap"):
-        broken = player(made())
+        broken = player(synthetic())
         setattr(broken, name, "nonsense")
         with pytest.raises(BadInput, match="nonsense"):
             broken._repr_html_()
@@ -255,7 +256,7 @@ def test_player_on_colab_begins_with_what_was_set(on_colab: None) -> None:
 
 def test_player_works_in_the_sandbox_of_an_output_frame(on_colab: None, browser: Any) -> None:
     """Colab shows each output in a frame that may run scripts and has no origin."""
-    e = made(frames=5)
+    e = synthetic(frames=5)
     shown = player(e, scope="frame")
     meta, data = payload(e, width=480)
     starts = meta["parts"]["jpegs"]

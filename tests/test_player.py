@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from explanations import synthetic
 from on_screen import OnScreen, must_be_legible, must_be_quick, must_work
 from PIL import Image
-from test_show import made
 
 import gradcam_video as gv
 from gradcam_video.errors import BadInput
@@ -22,11 +22,12 @@ from gradcam_video.explanation import Explanation
 from gradcam_video.geometry import SCOPES, Axis
 from gradcam_video.show import overlay, player, player_html
 from gradcam_video.show.html import asset
+from gradcam_video.show.look import Look
 from gradcam_video.show.player_page import framed, payload, quantised
 
 
 def test_quantised_maps_are_right_to_a_255th_in_every_scope() -> None:
-    e = made(steps=3, frames=7)
+    e = synthetic(steps=3, frames=7)
     maxima, maps = quantised(e.maps)
     again = maps.astype(np.float32) / 255 * maxima[:, :, None, None]
     for row in range(len(e.maps)):
@@ -39,8 +40,8 @@ def test_quantised_maps_are_right_to_a_255th_in_every_scope() -> None:
 
 
 def test_payload_points_at_what_it_holds() -> None:
-    e = made()
-    meta, data = payload(e, "closing", cmap="magma", scope="frame")
+    e = synthetic()
+    meta, data = payload(e, e.row("closing"), Look(cmap="magma", scope="frame"))
     json.dumps(meta)
     parts = meta["parts"]
     for t, (start, end) in enumerate(pairwise(parts["jpegs"])):
@@ -53,6 +54,9 @@ def test_payload_points_at_what_it_holds() -> None:
     assert [c["name"] for c in meta["classes"]] == list(e.labels)  # logits fall in the fixture
     assert meta["start"] == {"frame": 0, "choice": 1, "opacity": 0.65, "scope": 1, "cmap": 0}
     assert [c["name"] for c in meta["cmaps"]] == ["magma", "inferno", "viridis", "jet"]
+    assert [c["blend"] for c in meta["cmaps"]] == [*["evidence"] * 3, "post"]
+    meta, _ = payload(e, look=Look(blend="post"))
+    assert {c["blend"] for c in meta["cmaps"]} == {"post"}
 
 
 def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> None:
@@ -60,7 +64,7 @@ def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> N
 
     monkeypatch.setattr(module, "MAX_MAP_BYTES", 4 * 4 * 12)  # room for four classes
     monkeypatch.setattr(module, "MAX_FRAMES", 3)
-    meta, _ = payload(made(frames=9), "empty")
+    meta, _ = payload(synthetic(frames=9), 5)
     assert len(meta["frames"]["times"]) == 3
     assert meta["frames"]["numbers"] == [0, 4, 8]
     names = [c["name"] for c in meta["classes"]]
@@ -72,14 +76,14 @@ def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> N
 @pytest.mark.parametrize("bad", [{"scope": "all"}, {"opacity": 2}, {"width": 3}, {"cmap": "x"}])
 def test_player_refuses_in_one_line(bad: dict) -> None:
     with pytest.raises(BadInput):
-        player(made(), **bad)
+        player(synthetic(), **bad)
 
 
 # --- widget -------------------------------------------------------------------------------------
 
 
 def test_widget_is_driven_from_python() -> None:
-    shown = player(made(), "closing")
+    shown = player(synthetic(), "closing")
     assert (shown.frame, shown.label, shown.scope, shown.cmap) == (0, "closing", "clip", "inferno")
     shown.frame, shown.label, shown.scope, shown.cmap = 3, "other", "classes", "jet"
     shown.opacity = 0.4
@@ -95,7 +99,7 @@ def test_widget_is_driven_from_python() -> None:
 
 
 def test_controls_are_linked_in_the_browser() -> None:
-    shown = player(made())
+    shown = player(synthetic())
     pairs = {
         (link.source[0], link.source[1], link.target[0], link.target[1]) for link in shown.links
     }
@@ -115,7 +119,7 @@ def test_controls_are_linked_in_the_browser() -> None:
 def test_bundle_holds_the_widget_and_a_page_that_needs_none() -> None:
     from IPython.core.formatters import DisplayFormatter
 
-    shown = player(made())
+    shown = player(synthetic())
     shown.frame = 2
     formatter = DisplayFormatter()
     formatter.active_types = formatter.format_types
@@ -146,14 +150,14 @@ def _script(page: str, name: str) -> str:
 
 
 def test_page_is_self_contained_and_escaped() -> None:
-    page = player_html(made(), "a <b>'\"</script>")
+    page = player_html(synthetic(), "a <b>'\"</script>")
     without_svg_name = page.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
     assert not re.search(r"(https?:)?//[\w-]+\.\w", without_svg_name.split('id="data"')[0])
     assert not re.search(r"https?:", without_svg_name)
     assert "<b>" not in page
     assert page.count("</script>") == 3
     assert json.loads(_script(page, "meta"))["classes"][3]["name"] == "a <b>'\"</script>"
-    _, data = payload(made(), "a <b>'\"</script>")
+    _, data = payload(synthetic(), 3)
     assert base64.b64decode(_script(page, "data")) == data
 
 
@@ -174,7 +178,7 @@ def _painted(page, state: str) -> np.ndarray:
 def test_page_in_a_browser_draws_what_python_draws(browser, tmp_path: Path) -> None:
     import dataclasses
 
-    e = made(steps=2, frames=5, untrained=True)
+    e = synthetic(steps=2, frames=5, untrained=True)
     e = dataclasses.replace(e, grid=dataclasses.replace(e.grid, time=Axis(2, 5, 0.0, 2.0)))
     meta, data = payload(e)
     starts = meta["parts"]["jpegs"]
@@ -237,7 +241,7 @@ def test_page_in_a_browser_draws_what_python_draws(browser, tmp_path: Path) -> N
 
 
 def test_an_outline_lies_where_the_map_reaches_half_of_its_scale(browser, tmp_path: Path) -> None:
-    e = made(steps=5, frames=5)
+    e = synthetic(steps=5, frames=5)
     path = tmp_path / "player.html"
     path.write_text(player_html(e), encoding="utf-8")
     page = browser.new_page()
@@ -271,7 +275,7 @@ HEAT = """async ([source, meta, base64, choice, scope]) => {
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_heat_before_blending_is_that_of_the_explanation(browser, scope: str) -> None:
-    e = made(steps=3, frames=7)
+    e = synthetic(steps=3, frames=7)
     meta, data = payload(e)
     assert (meta["frames"]["height"], meta["frames"]["width"]) == e.clip.frames.shape[1:3]
     page = browser.new_page()
@@ -286,7 +290,7 @@ def test_heat_before_blending_is_that_of_the_explanation(browser, scope: str) ->
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Explanation, Path]:
-    """An explanation of a made clip, and the player.html that it wrote."""
+    """An explanation of a synthetic clip, and the player.html that it wrote."""
     scene = gv.tabletop.sample("Moving [something] from left to right", 2017031)
     e = gv.explain(gv.load_model("tabletop"), scene.clip)
     folder = tmp_path_factory.mktemp("saved")
@@ -333,7 +337,7 @@ def test_page_is_legible(browser, saved: tuple[Explanation, Path], scheme: str) 
 
 
 def test_pages_side_by_side_do_not_disturb_each_other(browser) -> None:
-    one, other = made(), made(frames=5, seed=1)
+    one, other = synthetic(), synthetic(frames=5, seed=1)
     page = browser.new_page(reduced_motion="reduce")
     frames = [framed(*payload(e)) for e in (one, other)]
     page.set_content("".join(frames))

@@ -1,10 +1,16 @@
-"""Pictures, sheets, films and the folder on disk, from made explanations: no network is run."""
+"""Pictures, sheets, videos and the folder on disk, from synthetic explanations: no network runs."""
 
 from __future__ import annotations
 
 import base64
 import errno
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,66 +19,26 @@ import av
 import matplotlib.pyplot
 import numpy as np
 import pytest
+from explanations import LONG, synthetic
 from PIL import Image
 
-from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
-from gradcam_video.explanation import Explanation
-from gradcam_video.geometry import Axis, Grid, View
 from gradcam_video.show import (
     draw_filmstrip,
     overlay,
+    player_html,
     save,
     sheet,
     side_by_side,
     write_gif,
     write_mp4,
 )
-from gradcam_video.show import video as movie_module
-from gradcam_video.show.blend import at_size, fit, palette
-from gradcam_video.show.captions import block, font, percent, wrap
+from gradcam_video.show.blend import at_size, fit, resize
+from gradcam_video.show.captions import block, font, percent, rows_of, wrap
 from gradcam_video.show.export import FILES
-from gradcam_video.show.page_layout import Page
-
-LONG = "Pretending to put [something] into [something] but failing so [something] falls"
-
-
-def made(
-    height: int = 60,
-    width: int = 80,
-    frames: int = 4,
-    steps: int = 4,
-    cells: tuple[int, int] = (3, 4),
-    seed: int = 0,
-    **more: Any,
-) -> Explanation:
-    """Six classes, the last without positive evidence; the last frame is a repeat."""
-    rng = np.random.default_rng(seed)
-    labels = ("opening", "closing", LONG, "a <b>'\"</script>", "other", "empty")
-    signed = rng.normal(size=(6, steps, *cells)).astype(np.float32)
-    signed *= np.array([1, 3, 0.5, 2, 1, 1], np.float32)[:, None, None, None]
-    signed[5] = -np.abs(signed[5])
-    ramp = np.linspace(0, 200, width)[None, None, :, None]
-    noise = rng.integers(0, 56, size=(frames, height, width, 3))
-    clip = Clip(
-        frames=(ramp + noise).astype(np.uint8),
-        times=np.arange(frames) / 4,
-        repeated=np.arange(frames) == frames - 1 if frames > 1 else np.zeros(1, bool),
-        source="clips/a <b>.mp4",
-    )
-    side = min(height, width)
-    top, left = (height - side) / 2, (width - side) / 2
-    view = View(height, width, 32, 32, top, left, top + side, left + side)
-    grid = Grid(
-        Axis(steps, frames, 0.0, frames / steps),
-        Axis(cells[0], 32, 0.0, 32 / cells[0]),
-        Axis(cells[1], 32, 1.5, 32 / cells[1]),
-        view,
-    )
-    logits = np.array([2, 1, 0, -1, -2, -3], np.float32)
-    return Explanation(
-        clip, labels, logits, np.arange(6), signed, grid, model="toy", seconds=0.1, **more
-    )
+from gradcam_video.show.frame_layout import MARK, FrameLayout
+from gradcam_video.show.look import Look, palette
+from gradcam_video.show.video import exact_rate
 
 
 def names(folder: Path) -> list[str]:
@@ -134,6 +100,40 @@ def test_overlay_refuses_in_one_line(bad: dict[str, Any]) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_look_blends_jet_as_the_post_did_unless_told_otherwise() -> None:
+    frame = np.full((4, 5, 3), 200, np.uint8)
+    zero = np.zeros((4, 5), np.float32)
+    assert (overlay(frame, zero, cmap="jet", blend="evidence") == 200).all()
+    assert (overlay(frame, zero, cmap="viridis", blend="post") != 200).any()
+    assert Look(cmap="jet").blend_of("inferno") == "evidence"  # another colour map of a player
+    assert Look(blend="post").blend_of("inferno") == "post"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"scope": "all"}, {"opacity": -0.1}, {"cmap": "infernoo"}, {"blend": "multiply"}]
+)
+def test_every_picture_refuses_a_look_that_does_not_fit(bad: dict, tmp_path: Path) -> None:
+    (word,) = map(str, bad.values())
+    for draw in (sheet, draw_filmstrip, player_html):
+        with pytest.raises(BadInput, match=word):
+            draw(synthetic(), **bad)
+    with pytest.raises(BadInput, match=word):
+        next(side_by_side(synthetic(), **bad))
+    with pytest.raises(BadInput, match=word):
+        save(synthetic(), tmp_path / "new", **bad)
+    assert names(tmp_path) == []
+
+
+def test_a_class_is_named_by_word_or_by_number_alone_or_with_others() -> None:
+    e = replace(synthetic(), classes=np.array([5, 0, 2, 1, 3, 4]))  # rows are not class numbers
+    assert rows_of(e, None) == rows_of(e, []) == rows_of(e, "opening") == [1]
+    assert rows_of(e, 5) == rows_of(e, np.int64(5)) == rows_of(e, ("empty",)) == [0]
+    assert rows_of(e, ["closing", 0, None]) == [3, 1, 1]
+    assert rows_of(e, np.array([2, 4])) == [2, 5]
+    with pytest.raises(BadInput, match="no map for class 6"):
+        rows_of(e, [0, 6])
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [((120, 160), (224, 299)), ((240, 427), (240, 427)), ((720, 1280), (360, 640)),
@@ -144,7 +144,7 @@ def test_panels_are_large_enough_to_read_and_no_larger(size: tuple, expected: tu
 
 
 def test_the_map_at_another_size_is_the_map_in_the_same_place() -> None:
-    e = made()
+    e = synthetic()
     big = at_size(e, 180, 240).upsampled_frame(1, "closing")
     # Every third pixel, from the middle of the first three, is where an original pixel is
     assert np.allclose(big[1::3, 1::3], e.upsampled_frame(1, "closing"), atol=1e-5)
@@ -171,17 +171,17 @@ def test_percent_never_says_nothing_or_everything() -> None:
     assert [percent(p) for p in (0.5, 0.004, 0.9964)] == ["50 %", "0.4 %", "99.6 %"]
 
 
-# --- film ---------------------------------------------------------------------------------------
+# --- video --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(120, 160), (31, 53), (90, 40)])
 def test_side_by_side_holds_the_original_and_the_overlay(size: tuple[int, int]) -> None:
-    e = made(*size)
+    e = synthetic(*size)
     pictures = list(side_by_side(e))
     assert len(pictures) == 4
     assert len({p.shape for p in pictures}) == 1
     assert all(side % 2 == 0 for side in pictures[0].shape[:2])
-    page = Page(e, [None], "clip")
+    page = FrameLayout(e, [e.row()], Look())
     original = page.original(2)
     rows = slice(page.top, page.top + page.height)
     left, right = page.lefts
@@ -192,97 +192,196 @@ def test_side_by_side_holds_the_original_and_the_overlay(size: tuple[int, int]) 
 
 
 def test_every_warning_changes_the_picture() -> None:
-    plain = next(side_by_side(made()))
-    untrained = next(side_by_side(made(untrained=True)))
-    remark = next(side_by_side(made(remark="knows only made clips")))
+    plain = next(side_by_side(synthetic()))
+    untrained = next(side_by_side(synthetic(untrained=True)))
+    remark = next(side_by_side(synthetic(remark="knows only synthetic clips")))
     assert untrained.shape[0] > plain.shape[0]
     assert (untrained[2:20, :, 0] > 150).mean() > 0.8  # a red banner on top
     assert remark.shape[0] > plain.shape[0]
-    *_, before, last = side_by_side(made())
+    *_, before, last = side_by_side(synthetic())
     assert (before != last).any()
 
 
-def test_the_strip_marks_the_present_frame() -> None:
-    e = made()
-    page = Page(e, [None], "clip")
+def test_the_bars_mark_the_present_frame() -> None:
+    e = synthetic()
+    page = FrameLayout(e, [e.row()], Look())
     amber = [
-        np.flatnonzero((p[page.bottom - 3] == movie_module.MARK).all(axis=1)).mean()
-        for p in side_by_side(e)
+        np.flatnonzero((p[page.bottom - 3] == MARK).all(axis=1)).mean() for p in side_by_side(e)
     ]
     assert amber == sorted(amber)
     assert len(set(amber)) == 4
 
 
+def test_bars_are_as_high_as_the_scope_says() -> None:
+    e = synthetic()
+    curves = [e.evidence(k) for k in range(6)]
+    alone, together = (FrameLayout(e, [0, 1], Look(scope=s)).bars for s in ("clip", "classes"))
+    most = max(curve.max() for curve in curves)
+    for row in (0, 1):
+        assert alone[row].max() == 34  # pixels: all that there are
+        assert np.abs(together[row] - curves[row] / most * 34).max() <= 0.5
+    plots = [sheet(e, 0, scope=scope).axes[1] for scope in ("clip", "classes")]
+    highs = [plot.get_ylim()[1] for plot in plots]
+    assert highs == pytest.approx([1.08 * curves[0].max(), 1.08 * most])
+    assert highs[0] < highs[1]
+
+
 def test_several_classes_stand_side_by_side() -> None:
-    one, two = (next(side_by_side(made(), label)) for label in (0, [0, "closing"]))
+    one, two = (next(side_by_side(synthetic(), label)) for label in (0, [0, "closing"]))
     assert two.shape[1] > 1.4 * one.shape[1]
 
 
-def test_more_frames_than_pixels_of_the_strip() -> None:
-    e = made(8, 8, frames=700, steps=2)
-    page = Page(e, [None], "clip")
+def test_more_frames_than_pixels_for_their_bars() -> None:
+    e = synthetic(8, 8, frames=700, steps=2)
+    page = FrameLayout(e, [e.row()], Look())
     frame = page.original(699)
     assert page.draw(699, [frame, frame]).shape == page.base.shape
 
 
 def test_mp4_plays_everywhere(tmp_path: Path) -> None:
     frames = [np.full((33, 51, 3), 60 * i, np.uint8) for i in range(5)]
-    path = write_mp4(iter(frames), tmp_path / "film.mp4", 4)
-    with av.open(str(path)) as film:
-        stream = film.streams.video[0]
+    path = write_mp4(iter(frames), tmp_path / "video.mp4", 4)
+    with av.open(str(path)) as video:
+        stream = video.streams.video[0]
         assert (stream.width, stream.height) == (52, 34)
         assert stream.codec_context.pix_fmt == "yuv420p"
         assert stream.codec_context.name == "h264"
         assert stream.average_rate == 4
-        levels = [f.to_ndarray(format="rgb24").mean() for f in film.decode(stream)]
+        levels = [f.to_ndarray(format="rgb24").mean() for f in video.decode(stream)]
     assert np.allclose(levels, [0, 60, 120, 180, 240], atol=4)
-    assert names(tmp_path) == ["film.mp4"]
+    assert names(tmp_path) == ["video.mp4"]
+    written = path.read_bytes()
+    assert written.index(b"moov") < written.index(b"mdat")  # it plays before all of it is there
+
+
+# What BT.709 gives in its limited range, by its own equations: Kr = 0.2126, Kb = 0.0722
+COLOURS = {(255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26), (0, 0, 255): (32, 240, 118)}
+OTHERS = [(255, 255, 255), (0, 0, 0), (20, 20, 24), (255, 176, 32), (120, 220, 140), (90, 30, 200)]
+
+
+def test_mp4_is_bt709_in_its_pixels_and_in_its_tags(tmp_path: Path) -> None:
+    drawn = np.repeat(np.array([*COLOURS, *OTHERS], np.uint8), 32, axis=0)  # bars, 32 pixels wide
+    frame = np.broadcast_to(drawn, (48, *drawn.shape))
+    path = write_mp4([frame] * 6, tmp_path / "colours.mp4", 12)
+    middle = slice(16, None, 32)
+    with av.open(str(path)) as video:
+        codec = video.streams.video[0].codec_context
+        assert (codec.colorspace, codec.color_primaries, codec.color_trc) == (1, 1, 1)  # BT.709
+        assert codec.color_range == 1  # limited
+        for shown in video.decode(video=0):
+            seen = shown.to_ndarray(format="rgb24")[24, middle].astype(int)
+            assert np.abs(seen - drawn[middle]).max() <= 3
+            stored = shown.to_ndarray(format="yuv444p")[:, 24, middle].T
+            assert np.abs(stored[:3].astype(int) - list(COLOURS.values())).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [(12, 12), (1 / 0.25, 4), (7.5, Fraction(15, 2)), (0.5, Fraction(1, 2)), (240, 240),
+     (0.01, Fraction(1, 100)), (1 / 0.3, Fraction(10, 3)), (23.976, Fraction(24000, 1001)),
+     (29.97, Fraction(30000, 1001)), (Fraction(24000, 1001), Fraction(24000, 1001))],
+)  # fmt: skip
+def test_mp4_has_its_rate_and_its_length_exactly(
+    fps: float | Fraction, rate: Fraction, tmp_path: Path
+) -> None:
+    frames = [np.full((32, 32, 3), 20 * i, np.uint8) for i in range(7)]
+    assert exact_rate(fps) == rate
+    with av.open(str(write_mp4(frames, tmp_path / "video.mp4", fps))) as video:
+        stream = video.streams.video[0]
+        assert stream.average_rate == rate
+        assert stream.duration * stream.time_base == 7 / Fraction(rate)
+        shown = [frame.pts * frame.time_base for frame in video.decode(stream)]
+    assert shown == [t / Fraction(rate) for t in range(7)]
+
+
+@pytest.mark.parametrize("fps", [0, -1, 0.001, 1e6, float("nan"), float("inf")])
+def test_a_rate_that_no_video_has(fps: float, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="choose fps between"):
+        write_mp4([np.zeros((32, 32, 3), np.uint8)], tmp_path / "video.mp4", fps)
+    assert names(tmp_path) == []
 
 
 def test_gif_has_one_palette_and_the_right_colours(tmp_path: Path) -> None:
-    frames = list(side_by_side(made(frames=20)))
-    write_gif(iter(frames), tmp_path / "film.gif", 5)
-    with Image.open(tmp_path / "film.gif") as film:
-        assert film.n_frames == 20
-        assert film.info["duration"] == 200
-        assert film.info["loop"] == 0
+    frames = list(side_by_side(synthetic(frames=20)))
+    write_gif(iter(frames), tmp_path / "video.gif", 5)
+    with Image.open(tmp_path / "video.gif") as video:
+        assert video.n_frames == 20
+        assert video.info["duration"] == 200
+        assert video.info["loop"] == 0
         for t in (0, 7, 19):
-            film.seek(t)
-            shown = np.asarray(film.convert("RGB").resize(frames[t].shape[1::-1]))
+            video.seek(t)
+            shown = np.asarray(video.convert("RGB").resize(frames[t].shape[1::-1]))
             assert np.abs(shown.astype(int) - frames[t]).mean() < 8
 
 
 @pytest.mark.parametrize("write", [write_mp4, write_gif])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
-def test_a_film_is_whole_or_not_there(write, error: BaseException, tmp_path: Path) -> None:
-    target = tmp_path / f"film.{write.__name__[-3:]}"
-    target.write_bytes(b"the film of before")
+@pytest.mark.parametrize("after", [0, 1, 60])
+def test_a_video_is_whole_or_not_there(
+    write: Any, error: BaseException, after: int, tmp_path: Path
+) -> None:
+    target = tmp_path / f"video.{write.__name__[-3:]}"
+    target.write_bytes(b"the video of before")
 
-    def frames():
-        yield np.zeros((32, 32, 3), np.uint8)
+    def frames() -> Iterator[np.ndarray]:
+        for _ in range(after):
+            yield np.zeros((32, 32, 3), np.uint8)
         raise error
 
-    with pytest.raises((KeyboardInterrupt, BadInput, OSError)):
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else (BadInput, OSError)
+    with pytest.raises(expected):
         write(frames(), target, 4)
     assert names(tmp_path) == [target.name]
-    assert target.read_bytes() == b"the film of before"
+    assert target.read_bytes() == b"the video of before"
 
 
 @pytest.mark.parametrize("write", [write_mp4, write_gif])
-def test_films_refuse_what_cannot_be_written(write, tmp_path: Path) -> None:
+def test_videos_refuse_what_cannot_be_written(write: Any, tmp_path: Path) -> None:
+    ending = f"a.{write.__name__[-3:]}"
     with pytest.raises(BadInput, match="no frames"):
-        write([], tmp_path / "a.mp4", 4)
-    with pytest.raises(BadInput, match="nowhere"):
-        write([np.zeros((32, 32, 3), np.uint8)], tmp_path / "nowhere" / "a.mp4", 4)
+        write([], tmp_path / ending, 4)
+    with pytest.raises(BadInput) as caught:
+        write([np.zeros((32, 32, 3), np.uint8)], tmp_path / "nowhere" / ending, 4)
+    place = tmp_path / "nowhere" / ending
+    reason = "No such file or directory; choose another folder or make room"
+    assert str(caught.value) == f"cannot write {place}: {reason}"
     assert names(tmp_path) == []
 
 
-def test_a_failing_ffmpeg_is_one_line(tmp_path: Path) -> None:
-    frames = [np.zeros((32, 32, 3), np.uint8)] * 3
-    with pytest.raises(BadInput) as caught:
-        write_mp4(frames, tmp_path / "film.unknown", 4)  # ffmpeg knows no such format
-    assert "\n" not in str(caught.value)
-    assert "film.unknown" in str(caught.value)
+def test_mp4_refuses_other_endings_and_frames_of_two_sizes(tmp_path: Path) -> None:
+    frames = [np.zeros((32, side, 3), np.uint8) for side in (32, 32, 48)]
+    with pytest.raises(BadInput, match=r"video\.webm: end its name in one of \.mp4"):
+        write_mp4(frames, tmp_path / "video.webm", 4)
+    with pytest.raises(BadInput, match=r"\(32, 32, 3\) and \(32, 48, 3\)"):
+        write_mp4(frames, tmp_path / "video.mp4", 4)
+    assert names(tmp_path) == []
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+from gradcam_video.show import write_gif, write_mp4
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+rng = np.random.default_rng(0)
+frames = (rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(40))
+try:
+    (write_mp4 if sys.argv[1].endswith("4") else write_gif)(frames, sys.argv[1], 12)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of file sizes")
+@pytest.mark.parametrize("room", [0, 1, 30_000])
+@pytest.mark.parametrize("name", ["video.mp4", "video.gif"])
+def test_a_disk_that_takes_no_more_is_one_line(name: str, room: int, tmp_path: Path) -> None:
+    target = tmp_path / name
+    command = [sys.executable, "-c", FULL, str(target), str(room)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        f"BadInput cannot write {target}: File too large; choose another folder or make room\n"
+    )
     assert names(tmp_path) == []
 
 
@@ -294,7 +393,7 @@ def words_of(figure) -> str:
 
 
 def test_sheet_shows_all_and_says_what_it_shows() -> None:
-    e = made(true_label="closing", untrained=True, remark="toy remark")
+    e = synthetic(true_label="closing", untrained=True, remark="toy remark")
     figure = sheet(e)
     words = words_of(figure)
     for part in ("UNTRAINED", "“opening”", "true label: closing", "top 2: opening", "toy remark",
@@ -302,7 +401,7 @@ def test_sheet_shows_all_and_says_what_it_shows() -> None:
         assert part in words
     small = at_size(e, 120, 160)
     mosaic = figure.mosaic
-    frame = movie_module.resize(e.clip.frames[1], 120, 160)
+    frame = resize(e.clip.frames[1], 120, 160)
     drawn = overlay(frame, small.upsampled_frame(1), seen=small.grid.view.seen())
     assert (mosaic[:120, 164:324] == frame).all()
     assert (mosaic[122:242, 164:324] == drawn).all()
@@ -313,7 +412,7 @@ def test_a_page_shows_itself_once_and_as_a_jpeg(monkeypatch) -> None:
 
     shown: list[dict[str, str]] = []
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    for page in (sheet(made()), draw_filmstrip(made())):
+    for page in (sheet(synthetic()), draw_filmstrip(synthetic())):
         assert DisplayFormatter().format(page) == ({}, {})  # it has shown itself: nothing is left
         (bundle,) = shown
         shown.clear()
@@ -324,28 +423,28 @@ def test_a_page_shows_itself_once_and_as_a_jpeg(monkeypatch) -> None:
 
 
 def test_sheet_of_an_empty_map_says_so() -> None:
-    assert "No positive evidence for “empty”" in words_of(sheet(made(), "empty"))
+    assert "No positive evidence for “empty”" in words_of(sheet(synthetic(), "empty"))
 
 
 def test_sheet_leaves_pyplot_alone() -> None:
     before = matplotlib.pyplot.get_fignums()
-    sheet(made(), ["opening", "closing"], scope="classes", cmap="jet")
+    sheet(synthetic(), ["opening", "closing"], scope="classes", cmap="jet")
     assert matplotlib.pyplot.get_fignums() == before
 
 
 def test_sheet_of_a_long_clip_shows_sixteen_frames() -> None:
-    figure = sheet(made(20, 30, frames=90))
-    assert figure.mosaic.shape[0] > sheet(made(20, 30, frames=3)).mosaic.shape[0]
-    assert len(sheet(made(20, 30, frames=1)).axes) == 3
+    figure = sheet(synthetic(20, 30, frames=90))
+    assert figure.mosaic.shape[0] > sheet(synthetic(20, 30, frames=3)).mosaic.shape[0]
+    assert len(sheet(synthetic(20, 30, frames=1)).axes) == 3
     with pytest.raises(BadInput, match="columns"):
-        sheet(made(), columns=0)
+        sheet(synthetic(), columns=0)
 
 
-# --- strip --------------------------------------------------------------------------------------
+# --- filmstrip -----------------------------------------------------------------------------------
 
 
-def test_a_bar_of_a_strip_stands_under_its_picture() -> None:
-    e = made(frames=8, steps=4)
+def test_a_bar_of_a_filmstrip_stands_under_its_picture() -> None:
+    e = synthetic(frames=8, steps=4)
     peak = int(e.evidence("closing").argmax())
     figure = draw_filmstrip(e, "closing", every=2, action=(2, 5), marked=(peak, peak))
     clip, heat, bars = figure.axes
@@ -362,15 +461,15 @@ def test_a_bar_of_a_strip_stands_under_its_picture() -> None:
     small = at_size(e, *size)
     for i, t in enumerate(shown):
         part = slice(i * size[1], (i + 1) * size[1])
-        picture = movie_module.resize(e.clip.frames[t], *size)
+        picture = resize(e.clip.frames[t], *size)
         heat_there = small.upsampled_frame(t, "closing")
         drawn = overlay(picture, heat_there, cmap="jet", seen=small.grid.view.seen())
         assert (frames.get_array()[:, part] == picture).all()
         assert (maps.get_array()[:, part] == drawn).all()
 
 
-def test_a_strip_says_what_it_shows() -> None:
-    e = made(true_label="closing", untrained=True)
+def test_a_filmstrip_says_what_it_shows() -> None:
+    e = synthetic(true_label="closing", untrained=True)
     words = words_of(draw_filmstrip(e, ["opening", "empty"], scope="classes"))
     for part in ("UNTRAINED", "true: closing", "top-2: opening", "map A: evidence for “opening”",
                  "weights: toy", "map B: evidence for “empty” (no positive evidence)"):  # fmt: skip
@@ -382,7 +481,7 @@ def test_a_strip_says_what_it_shows() -> None:
 
 
 def test_written_sheet_equals_the_figure(tmp_path: Path) -> None:
-    figure = sheet(made())
+    figure = sheet(synthetic())
     figure.write_png(tmp_path / "quick.png")
     figure.savefig(tmp_path / "slow.png")
     quick, slow = (
@@ -396,7 +495,7 @@ def test_written_sheet_equals_the_figure(tmp_path: Path) -> None:
 def test_no_words_leave_the_page() -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = sheet(made(40, 20, frames=2, true_label=LONG, remark=LONG), [LONG, "closing"])
+    figure = sheet(synthetic(40, 20, frames=2, true_label=LONG, remark=LONG), [LONG, "closing"])
     renderer = FigureCanvasAgg(figure).get_renderer()
     for text in figure.texts:
         box = text.get_window_extent(renderer)
@@ -404,11 +503,41 @@ def test_no_words_leave_the_page() -> None:
         assert box.x1 <= figure.bbox.width + 1, text.get_text()
 
 
+LATE = """
+import sys
+before = set(sys.modules)
+import numpy as np
+from explanations import synthetic
+from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video
+from gradcam_video.show import player_html
+def loaded(*names):
+    new = {name.split(".")[0] for name in set(sys.modules) - before} | set(sys.modules)
+    return sorted(name for name in names if name in new)
+heavy = "torch", "torchvision", "cv2", "ipywidgets", "anywidget", "traitlets", "jinja2", "tqdm"
+rooms = [f"gradcam_video.{room}" for room in ("models", "attribution", "tabletop", "metrics")]
+print(loaded(*heavy, *rooms, "matplotlib"))
+e = synthetic()
+assert player_html(e).startswith("<!DOCTYPE")
+print(loaded(*heavy, *rooms, "matplotlib.figure"))
+e.save(sys.argv[1])
+print(loaded(*heavy, *rooms, "matplotlib.pyplot", "moviepy"))
+"""
+
+
+def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
+    home = Path(__file__).resolve().parent
+    env = {**os.environ, "PYTHONPATH": f"{home.parent}{os.pathsep}{home}"}
+    command = [sys.executable, "-c", LATE, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]", "[]"]
+    assert sorted(names(tmp_path / "out")) == sorted(FILES)
+
+
 # --- folder -------------------------------------------------------------------------------------
 
 
 def test_save_writes_six_files_that_open(tmp_path: Path) -> None:
-    e = made(true_label="closing")
+    e = synthetic(true_label="closing")
     paths = save(e, tmp_path / "a" / "clip", arrays={"window_start": np.arange(2)})
     assert [p.name for p in paths] == list(FILES)
     assert sorted(names(tmp_path / "a" / "clip")) == sorted(FILES)
@@ -425,24 +554,26 @@ def test_save_writes_six_files_that_open(tmp_path: Path) -> None:
     assert summary["empty_classes"] == ["empty"]
     assert summary["true_label"] == "closing"
     assert summary["shown"] == ["opening"]
-    with av.open(str(paths[0])) as film:
-        assert sum(1 for _ in film.decode(video=0)) == 4
-        assert film.streams.video[0].average_rate == 4  # the clip's own
+    with av.open(str(paths[0])) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 4
+        assert video.streams.video[0].average_rate == 4  # the clip's own
     assert getattr(Image.open(paths[1]), "n_frames", 0) == 4
     assert Image.open(paths[2]).width >= 560
 
 
 def test_save_shows_several_classes_and_takes_fps(tmp_path: Path) -> None:
-    one = save(made(), tmp_path / "one", "opening")
-    two = save(made(), tmp_path / "two", ["opening", LONG], fps=7.5)
+    one = save(synthetic(), tmp_path / "one", "opening")
+    two = save(synthetic(), tmp_path / "two", ["opening", LONG], fps=7.5)
     widths = [Image.open(paths[1]).width for paths in (one, two)]
     assert widths[1] > widths[0]
-    with av.open(str(two[0])) as film:
-        assert film.streams.video[0].average_rate == 7.5
+    with av.open(str(two[0])) as video:
+        assert video.streams.video[0].average_rate == 7.5
     assert json.loads(two[5].read_text())["shown"] == ["opening", LONG]
+    (other,) = (p for p in save(synthetic(), tmp_path / "other", LONG) if p.name == "player.html")
+    assert f"<title>Grad-CAM: {LONG}</title>" in other.read_text("utf-8")
 
 
-@pytest.mark.parametrize("broken", ["write_gif", "player_html", "write_mp4", "lay_out"])
+@pytest.mark.parametrize("broken", ["write_gif", "page_of", "write_mp4", "lay_out"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
 def test_a_failed_save_leaves_what_was_there(
     broken: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -450,7 +581,7 @@ def test_a_failed_save_leaves_what_was_there(
     from gradcam_video.show import export as module
 
     folder = tmp_path / "clip"
-    before = {p.name: p.read_bytes() for p in save(made(), folder)}
+    before = {p.name: p.read_bytes() for p in save(synthetic(), folder)}
 
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -458,19 +589,19 @@ def test_a_failed_save_leaves_what_was_there(
     monkeypatch.setattr(module, broken, fail)
     expected = BadInput if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as caught:
-        save(made(seed=5), folder)
+        save(synthetic(seed=5), folder)
     if expected is BadInput:
         assert "No space left" in str(caught.value)
         assert str(folder) in str(caught.value)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     with pytest.raises(expected):
-        save(made(), tmp_path / "new")
+        save(synthetic(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_move_that_fails_takes_the_others_back(tmp_path: Path) -> None:
     folder = tmp_path / "clip"
-    before = {p.name: p.read_bytes() for p in save(made(), folder)}
+    before = {p.name: p.read_bytes() for p in save(synthetic(), folder)}
     real = Path.replace
 
     def replace(self: Path, target: Path) -> Path:
@@ -481,24 +612,24 @@ def test_a_move_that_fails_takes_the_others_back(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", replace)
         with pytest.raises(BadInput, match="Input/output error"):
-            save(made(seed=5), folder)
+            save(synthetic(seed=5), folder)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
 def test_save_refuses_bad_places_and_labels(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="file"):
-        save(made(), tmp_path / "file")
+        save(synthetic(), tmp_path / "file")
     with pytest.raises(BadInput):
-        save(made(), tmp_path / "new", "no such class at all")
+        save(synthetic(), tmp_path / "new", "no such class at all")
     with pytest.raises(BadInput, match="fps"):
-        save(made(), tmp_path / "new", fps=1e6)
+        save(synthetic(), tmp_path / "new", fps=1e6)
     assert names(tmp_path) == ["file"]
 
 
 def test_frames_are_read_one_by_one(tmp_path: Path) -> None:
     """A joined long video hands out frames lazily: nothing may ask for all at once."""
-    e = made(frames=6)
+    e = synthetic(frames=6)
     frames = e.clip.frames
 
     class Lazy:

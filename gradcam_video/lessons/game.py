@@ -129,7 +129,8 @@ class Game:
         ]
         meta = {"side": SIDE, "width": WIDTH, "rounds": rounds}
         call = 'play(root, JSON.parse(text("meta")));'
-        return standalone("Beat the network", asset("game.js"), call, meta, "", 2 * WIDTH)
+        script = asset("game.js", "gradcam_video.lessons")
+        return standalone("Beat the network", script, call, meta, "", 2 * WIDTH)
 
 
 def at_places(values: np.ndarray) -> np.ndarray:

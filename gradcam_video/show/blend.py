@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..explanation import Explanation
 from ..geometry import View
+from .look import OPACITY, Look, palette
 
-BLENDS = ("evidence", "post")
-OPACITY = 0.65  # strong enough to read at the peak, weak enough to see the object under it
+if TYPE_CHECKING:
+    from ..explanation import Explanation
+
 GREY = 0.6  # how much of its own colour a frame loses, so that colour means evidence
 UNSEEN = 0.4  # brightness left outside the network's crop
-
-
-@lru_cache(maxsize=16)
-def palette(cmap: str = "inferno") -> np.ndarray:
-    """The 256 colours of a matplotlib colour map, uint8 (256, 3); 0 is no evidence, 255 the most.
-
-    Raises:
-        BadInput: matplotlib has no colour map of this name.
-    """
-    try:
-        chosen = matplotlib.colormaps[cmap]
-    except KeyError:
-        raise BadInput(
-            f"unknown colour map {cmap!r}: use inferno, viridis, jet or another of matplotlib's"
-        ) from None
-    colours = chosen(np.arange(256), bytes=True)[:, :3]
-    colours.setflags(write=False)  # it is cached: nobody may paint on it
-    return colours
 
 
 def overlay(
@@ -49,7 +32,7 @@ def overlay(
     """Draw a heat map over a frame.
 
     Two ways to blend, both linear in the picture and neither rescaled from frame to frame, so
-    that a film does not flicker and a frame without evidence looks like one:
+    that a video does not flicker and a frame without evidence looks like one:
 
     * `"evidence"`: the frame loses some of its own colour, g = 0.4 frame + 0.6 luma, and the map's
       colour is laid on in proportion to its value v: out = (1 - a) g + a colour(v) with
@@ -72,25 +55,27 @@ def overlay(
     Raises:
         BadInput: shapes that do not fit, an opacity outside 0..1, an unknown colour map or blend.
     """
+    return lay_on(frame, heat, Look(cmap=cmap, opacity=opacity, blend=blend), seen)
+
+
+def lay_on(
+    frame: np.ndarray, heat: np.ndarray, look: Look, seen: np.ndarray | None = None
+) -> np.ndarray:
+    """`overlay` in a look that was checked before: uint8 (H, W, 3)."""
     if frame.ndim != 3 or frame.shape[2] != 3 or heat.shape != frame.shape[:2]:
         raise BadInput(
             f"frame {frame.shape} and map {heat.shape} do not fit: give (H, W, 3) and (H, W)"
         )
-    if not 0 <= opacity <= 1:
-        raise BadInput(f"opacity {opacity} is outside 0..1: choose one between")
-    blend = blend or default_blend(cmap)
-    if blend not in BLENDS:
-        raise BadInput(f"unknown blend {blend!r}: use one of {', '.join(BLENDS)}")
     # Pillow's C loops on 8 bits: ten times as quick as arrays of floats
     picture = Image.fromarray(np.ascontiguousarray(frame))
     value = Image.fromarray((np.clip(heat, 0, 1) * 255 + 0.5).astype(np.uint8))  # (H, W)
-    if blend == "post":
-        share = Image.new("L", value.size, round(255 * opacity))
+    if look.blend_of(look.cmap) == "post":
+        share = Image.new("L", value.size, round(255 * look.opacity))
         base = picture
     else:
-        share = value.point(_shares(opacity))
+        share = value.point(_shares(look.opacity))
         base = Image.blend(picture, picture.convert("L").convert("RGB"), GREY)
-    value.putpalette(palette(cmap).tobytes())
+    value.putpalette(palette(look.cmap).tobytes())
     out = Image.composite(value.convert("RGB"), base, share)
     if seen is not None and not seen.all():
         dark = picture.point(_DARK)
@@ -105,11 +90,6 @@ _DARK = tuple(round(UNSEEN * level) for level in range(256)) * 3
 def _shares(opacity: float) -> tuple[int, ...]:
     """How much of the map's colour each of its 256 values gets, in 255ths."""
     return tuple(round(255 * opacity * (1 - (1 - v / 255) ** 2)) for v in range(256))
-
-
-def default_blend(cmap: str) -> str:
-    """Jet is there for the post's look, so it blends as the post did."""
-    return "post" if cmap.startswith("jet") else "evidence"
 
 
 def fit(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..explanation import Explanation
-
-Label = str | int | None
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 UNTRAINED = "UNTRAINED network: random weights, so these maps mean nothing"
 
@@ -21,8 +21,22 @@ UNTRAINED = "UNTRAINED network: random weights, so these maps mean nothing"
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib, at a size in pixels."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+    path = _font_folder() / name
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=1)
+def _font_folder() -> Path:
+    """Where matplotlib keeps its fonts. Found without an import: that would take longer."""
+    spec = find_spec("matplotlib")
+    homes = spec.submodule_search_locations if spec else None
+    for home in homes or []:
+        folder = Path(home) / "mpl-data" / "fonts" / "ttf"
+        if folder.is_dir():
+            return folder
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 def wrap(text: str, width: float, size: int, bold: bool = False) -> list[str]:
@@ -83,14 +97,14 @@ def percent(probability: float) -> str:
     return f"{value:.0f} %" if 1 <= value <= 99 else f"{value:.1f} %"
 
 
-def class_name(e: Explanation, label: str | int | None) -> str:
-    """The name of a class as the explanation writes it."""
-    return e.labels[e.classes[e.row(label)]]
+def class_name(e: Explanation, row: int) -> str:
+    """The name of the class of a row of maps."""
+    return e.labels[e.classes[row]]
 
 
-def probability(e: Explanation, label: str | int | None) -> float:
-    """The probability of a class, given its name or index; None: the top class."""
-    return float(e.probabilities[e.classes[e.row(label)]])
+def probability(e: Explanation, row: int) -> float:
+    """The probability of the class of a row of maps."""
+    return float(e.probabilities[e.classes[row]])
 
 
 def scope_words(scope: str) -> str:
@@ -114,10 +128,14 @@ def frame_spoken(e: Explanation, frame: int) -> str:
     return words + (", repeat of the last frame" if e.clip.repeated[frame] else "")
 
 
-def as_labels(label: Label | Sequence[Label]) -> list[Label]:
-    """One label or several, always as a list; an empty one means the top class."""
+def rows_of(e: Explanation, label: str | int | Sequence[str | int | None] | None) -> list[int]:
+    """The rows of maps of one class or several; None or nothing named: the top class.
+
+    Raises:
+        BadInput: a label is unknown or ambiguous, or its map was not asked for.
+    """
+    if isinstance(label, np.integer):
+        label = int(label)
     if label is None or isinstance(label, (str, int)):
-        return [label]
-    if isinstance(label, np.integer):  # a row of e.classes
-        return [int(label)]
-    return list(label) or [None]
+        return [e.row(label)]
+    return [e.row(one) for one in list(label) or [None]]

@@ -7,20 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..explanation import Explanation
 from ..files import atomic_files
-from .blend import OPACITY
-from .captions import Label, as_labels, class_name
+from .captions import class_name, rows_of
 from .contact_sheet import Sheet, lay_out, thumbnail
-from .page_layout import Page
-from .player_page import player_html
+from .frame_layout import FrameLayout
+from .look import Look, LookOptions
+from .player_page import page_of, payload
 from .video import write_gif, write_mp4
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 FILES = (
     "overlay.mp4",
@@ -37,15 +39,12 @@ SHEET_FRAMES = 16
 def save(
     e: Explanation,
     folder: str | Path,
-    label: Label | Sequence[Label] = None,
+    label: str | int | Sequence[str | int | None] | None = None,
     *,
-    scope: str = "clip",
-    cmap: str = "inferno",
-    opacity: float = OPACITY,
-    blend: str | None = None,
     fps: float | None = None,
     arrays: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
+    **look: Unpack[LookOptions],
 ) -> list[Path]:
     """Write overlay.mp4, overlay.gif, sheet.png, player.html, explanation.npz and summary.json.
 
@@ -56,94 +55,82 @@ def save(
         e: what to write.
         folder: made if missing; files of these six names in it are replaced.
         label: the class shown, or several side by side; None is the top class.
-        scope: what the maps are divided by in the pictures, see `Explanation.scale`.
-        cmap, opacity, blend: see `overlay`.
-        fps: of the film; None plays it in the clip's own time.
+        fps: of the video; None plays it in the clip's own time.
         arrays: more arrays for explanation.npz, or others in place of its own.
         summary: more entries for summary.json.
+        look: scope, cmap, opacity and blend of the pictures, see `Look`.
 
     Returns:
         The six paths, in the order above.
 
     Raises:
-        BadInput: an unknown label, scope or colour map; the folder cannot be written; disk full.
+        BadInput: an unknown label, a look or fps that does not fit; the folder cannot be written;
+            disk full.
     """
-    labels = as_labels(label)
-    fps = fps or _own_fps(e.clip.times)
-    if not 0.01 <= fps <= 240:
-        raise BadInput(
-            f"{fps} frames per second cannot be written: choose fps between 0.01 and 240"
-        )
+    rows, drawn = rows_of(e, label), Look(**look)
+    fps = _own_fps(e.clip.times) if fps is None else fps
     with atomic_files(folder, FILES) as temporary:
         mp4, gif, png, page, npz, text = (temporary / name for name in FILES)
-        studio = _Studio(e, labels, scope, {"cmap": cmap, "opacity": opacity, "blend": blend})
+        drawer = _FrameDrawer(e, rows, drawn)
         with ThreadPoolExecutor(2) as pool:
-            # ffmpeg has a process of its own: while it encodes, this one writes all the rest
-            film = pool.submit(write_mp4, studio.frames(), mp4, fps)
-            film.add_done_callback(lambda _: studio.done.set())  # also if it never began
+            # The encoder has threads of its own: while it works, this one writes all the rest
+            video = pool.submit(write_mp4, drawer.frames(), mp4, fps)
+            video.add_done_callback(lambda _: drawer.done.set())  # also if it never began
             try:
-                html = player_html(e, labels[0], scope=scope, cmap=cmap, opacity=opacity)
-                page.write_text(html, encoding="utf-8")
+                page.write_text(page_of(*payload(e, rows[0], drawn)), encoding="utf-8")
                 held: dict[str, Any] = {**_arrays(e), **(arrays or {})}
                 np.savez(npz, **held)
-                words = {**_summary(e, labels, scope, cmap, fps), **(summary or {})}
+                words = {**_summary(e, rows, drawn, fps), **(summary or {})}
                 text.write_text(json.dumps(words, ensure_ascii=False, indent=2) + "\n", "utf-8")
-                studio.done.wait()
-                if studio.complete:  # else film.result() says what went wrong
-                    animation = pool.submit(write_gif, studio.for_gif, gif, fps / studio.every)
-                    studio.sheet().write_png(png)
+                drawer.done.wait()
+                if drawer.complete:  # else video.result() says what went wrong
+                    animation = pool.submit(write_gif, drawer.for_gif, gif, fps / drawer.every)
+                    drawer.sheet().write_png(png)
                     animation.result()
             except BaseException:
-                studio.stop.set()
+                drawer.stop.set()
                 raise
-            film.result()
+            video.result()
     return [Path(folder) / name for name in FILES]
 
 
-class _Studio:
+class _FrameDrawer:
     """Draws every frame once and keeps what gif and sheet need of it."""
 
-    def __init__(self, e: Explanation, labels: list[Label], scope: str, look: dict) -> None:
-        self.e, self.labels, self.scope, self.look = e, labels, scope, look
-        self.page = Page(e, labels, scope)
+    def __init__(self, e: Explanation, rows: list[int], look: Look) -> None:
+        self.e, self.rows, self.look = e, rows, look
+        self.layout = FrameLayout(e, rows, look)
         self.count = len(e.clip.times)
         self.every = -(-self.count // GIF_FRAMES)
         self.for_gif: list[np.ndarray] = []
         shown = np.linspace(0, self.count - 1, min(self.count, SHEET_FRAMES)).round().astype(int)
         self.in_sheet = np.unique(shown)
-        self.size = thumbnail(self.page.height, self.page.width)
+        self.size = thumbnail(self.layout.height, self.layout.width)
         self.thumbnails: dict[int, list[np.ndarray]] = {}
         self.done, self.stop, self.complete = Event(), Event(), False
 
     def frames(self) -> Iterator[np.ndarray]:
-        """The pictures of the film, one after the other."""
+        """The pictures of the video, one after the other."""
         try:
             for t in range(self.count):
                 if self.stop.is_set():
                     raise BadInput("writing was stopped")
-                frame = self.page.original(t)
-                drawn = self.page.overlays(t, frame, self.look)
-                picture = self.page.draw(t, [frame, *drawn])
+                frame = self.layout.original(t)
+                panels = [frame, *self.layout.overlays(t, frame)]
+                picture = self.layout.draw(t, panels)
                 if t % self.every == 0:
                     self.for_gif.append(picture)
                 if t in self.in_sheet:
-                    self.thumbnails[t] = [_small(panel, self.size) for panel in (frame, *drawn)]
+                    self.thumbnails[t] = [_small(panel, self.size) for panel in panels]
                 yield picture
             self.complete = True
-        finally:  # also when ffmpeg gives up before the last frame
+        finally:  # also when the encoder gives up before the last frame
             self.done.set()
 
     def sheet(self) -> Sheet:
-        """The contact sheet, made of the film's own panels."""
-        return lay_out(
-            self.e,
-            self.labels,
-            self.scope,
-            self.look["cmap"],
-            self.in_sheet,
-            self.size,
-            self.thumbnails.__getitem__,
-        )
+        """The contact sheet, of the same panels as the video."""
+        paint = self.thumbnails.__getitem__
+        return lay_out(self.e, self.rows, self.look, self.in_sheet, self.size, paint)
 
 
 def _small(panel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -179,9 +166,7 @@ def _arrays(e: Explanation) -> dict[str, np.ndarray]:
     }
 
 
-def _summary(
-    e: Explanation, labels: list[Label], scope: str, cmap: str, fps: float
-) -> dict[str, Any]:
+def _summary(e: Explanation, rows: list[int], look: Look, fps: float) -> dict[str, Any]:
     height, width = e.clip.frames.shape[1:3]
     return {
         "top": [[name, round(p, 6)] for name, p in e.top(5)],
@@ -189,7 +174,7 @@ def _summary(
         "method": e.method,
         "seconds": round(float(e.seconds), 4),
         "empty_classes": e.empty_classes,
-        "shown": [class_name(e, chosen) for chosen in labels],
+        "shown": [class_name(e, row) for row in rows],
         "true_label": e.true_label,
         "untrained": e.untrained,
         "remark": e.remark,
@@ -200,7 +185,7 @@ def _summary(
         "times": [round(float(t), 4) for t in e.clip.times],
         "size": [int(height), int(width)],
         "align": e.grid.align,
-        "scope": scope,
-        "colours": cmap,
+        "scope": look.scope,
+        "colours": look.cmap,
         "fps": round(fps, 4),
     }

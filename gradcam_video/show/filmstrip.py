@@ -1,17 +1,21 @@
-"""Strip: a case study on one page: frames, the maps under them, the evidence under those."""
+"""Filmstrip: a case study on one page: frames, the maps under them, the evidence under those."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..errors import BadInput
-from ..explanation import Explanation
-from .blend import OPACITY, at_size, overlay, resize
-from .captions import UNTRAINED, Label, as_labels, class_name, scope_words, wrap
-from .contact_sheet import Page
+from .blend import at_size, lay_on, resize
+from .captions import UNTRAINED, class_name, rows_of, scope_words, wrap
+from .inline_figure import InlineFigure
+from .look import Look, LookOptions
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 ACROSS = 1180  # pixels for the frames of one row
 _LEFT, _RIGHT = 54, 14  # beside them: words of the rows, and the last number of the axis
@@ -21,15 +25,13 @@ _BAR, _MARKED = "#9a9aa6", "#3f3f46"
 
 def draw_filmstrip(
     e: Explanation,
-    label: Label | Sequence[Label] = None,
+    label: str | int | Sequence[str | int | None] | None = None,
     *,
-    scope: str = "clip",
-    cmap: str = "jet",
-    opacity: float = OPACITY,
     every: int = 2,
     action: tuple[int, int] | None = None,
     marked: tuple[int, int] | None = None,
-) -> Page:
+    **look: Unpack[LookOptions],
+) -> InlineFigure:
     """Lay a case out as the 2017 post did, still: frames, under them the map of each class.
 
     The curve of evidence below (of the first class named) shares its axis with the frames: a bar
@@ -39,23 +41,24 @@ def draw_filmstrip(
     Args:
         e: what to show; its true label, if known, and its model stand in the title.
         label: one class or several (a row each), by name or index; None is the top class.
-        scope: what a map is divided by, see `Explanation.scale`.
-        cmap, opacity: see `overlay`. Jet is the post's.
         every: draw every so many frames, the one with the most evidence among them.
         action: first and last frame of the true action, shaded.
         marked: first and last frame whose bars are dark.
+        look: scope, cmap, opacity and blend, see `Look`. The colours are jet, the post's, unless
+            others are named.
 
     Returns:
         A matplotlib Figure that shows itself in a notebook; pyplot does not know it.
 
     Raises:
-        BadInput: `every` is below one, or an unknown class, scope or colour map.
+        BadInput: `every` is below one, an unknown class, or a look that does not fit.
     """
     if every < 1:
         raise BadInput(f"every={every}: give 1 to draw each frame, 2 for every second, …")
-    labels = as_labels(label)
+    look.setdefault("cmap", "jet")
+    rows, drawn = rows_of(e, label), Look(**look)
     frames = len(e.clip.times)
-    shown = range(int(e.evidence(labels[0]).argmax()) % every, frames, every)
+    shown = range(int(e.row_evidence(rows[0]).argmax()) % every, frames, every)
     # The picture of frame t spans t to t + every on the axis that it shares with the bars.
     span = (-0.5, max(frames, shown[-1] + every) - 0.5)
     height, width = e.clip.frames.shape[1:3]
@@ -64,21 +67,22 @@ def draw_filmstrip(
     small = at_size(e, *size)
     pictures = [resize(e.clip.frames[t], *size) for t in shown]
     seen = small.grid.view.seen()
-    rows = [np.hstack(pictures)]  # (h, n · w, 3)
-    for chosen in labels:
-        heats = [small.upsampled_frame(t, chosen, scope) for t in shown]
-        drawn = [
-            overlay(picture, heat, cmap=cmap, opacity=opacity, seen=seen)
+    panels = [np.hstack(pictures)]  # (h, n · w, 3)
+    for row in rows:
+        scale = e.row_scale(row, drawn.scope)
+        heats = [small.row_frame(row, t, scale[t]) for t in shown]
+        overlays = [
+            lay_on(picture, heat, drawn, seen)
             for picture, heat in zip(pictures, heats, strict=True)
         ]
-        rows.append(np.hstack(drawn))
+        panels.append(np.hstack(overlays))
 
-    title = _title(e, labels, scope)
+    title = _title(e, rows, drawn.scope)
     line, bars, foot = 17, 92, 40  # pixels
     above = len(title) * line + 8
-    page = above + len(rows) * (size[0] + 2) + bars + foot
+    page = above + len(panels) * (size[0] + 2) + bars + foot
     width = _LEFT + ACROSS + _RIGHT
-    figure = Page(figsize=(width / 100, page / 100), dpi=100, facecolor="white")
+    figure = InlineFigure(figsize=(width / 100, page / 100), dpi=100, facecolor="white")
     for i, (text, colour, weight) in enumerate(title):
         at = _LEFT / width, 1 - (4 + i * line) / page
         figure.text(*at, text, va="top", size=9, color=colour, weight=weight, parse_math=False)
@@ -88,32 +92,32 @@ def draw_filmstrip(
         return figure.add_axes(box)
 
     top = float(above)
-    for i, row in enumerate(rows):
+    for i, panel in enumerate(panels):
         axis = axes(top, size[0])
         extent = (shown[0] - 0.5, shown[-1] + every - 0.5, 1, 0)
-        axis.imshow(row, aspect="auto", interpolation="none", extent=extent)
+        axis.imshow(panel, aspect="auto", interpolation="none", extent=extent)
         if i == 0:
             for t in shown:
                 box = {"facecolor": "black", "alpha": 0.5, "pad": 1.5, "linewidth": 0}
                 axis.text(t - 0.4, 0.04, str(t), color="w", fontsize=8, va="top", bbox=box)
         axis.set_xlim(span)
         axis.set_xticks([])
-        axis.set_yticks([0.5], ["clip" if i == 0 else _letter(labels, i - 1)], fontsize=9)
+        axis.set_yticks([0.5], ["clip" if i == 0 else _letter(rows, i - 1)], fontsize=9)
         axis.tick_params(length=0)
         for spine in axis.spines.values():
             spine.set_visible(False)
         top += size[0] + 2
     bar = axes(top + 4, bars - 4)
-    _bars(bar, e, labels[0], action, marked)
+    _bars(bar, e, rows[0], action, marked)
     bar.set_xlim(span)
     return figure
 
 
-def _letter(labels: Sequence[Label], i: int) -> str:
-    return "map" if len(labels) == 1 else f"map {'ABCDEFGHIJ'[i % 10]}"
+def _letter(rows: list[int], i: int) -> str:
+    return "map" if len(rows) == 1 else f"map {'ABCDEFGHIJ'[i % 10]}"
 
 
-def _title(e: Explanation, labels: Sequence[Label], scope: str) -> list[tuple[str, str, str]]:
+def _title(e: Explanation, rows: list[int], scope: str) -> list[tuple[str, str, str]]:
     """(text, colour, weight) of every line."""
     lines: list[tuple[str, str, str]] = []
     if e.untrained:
@@ -128,9 +132,9 @@ def _title(e: Explanation, labels: Sequence[Label], scope: str) -> list[tuple[st
         for text, colour, weight in lines
         for part in wrap(text, wide, 12, True)
     ]
-    for i, chosen in enumerate(labels):
-        empty = " (no positive evidence)" if e.empty[e.row(chosen)] else ""
-        words = f"{_letter(labels, i)}: evidence for “{class_name(e, chosen)}”{empty}"
+    for i, row in enumerate(rows):
+        empty = " (no positive evidence)" if e.empty[row] else ""
+        words = f"{_letter(rows, i)}: evidence for “{class_name(e, row)}”{empty}"
         if i == 0:
             words += f"      weights: {e.model}      {scope_words(scope)}"
         lines.append((words, _SOFT, "normal"))
@@ -140,12 +144,12 @@ def _title(e: Explanation, labels: Sequence[Label], scope: str) -> list[tuple[st
 def _bars(
     axis: Axes,
     e: Explanation,
-    label: Label,
+    row: int,
     action: tuple[int, int] | None,
     marked: tuple[int, int] | None,
 ) -> None:
     """Evidence per frame, each bar under its picture."""
-    curve = e.evidence(label)  # (T,)
+    curve = e.row_evidence(row)  # (T,)
     at = np.arange(len(curve))
     dark = np.zeros(len(curve), bool)
     if marked is not None:

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 
-def asset(name: str) -> str:
-    """A text file that lies beside this module."""
-    return resources.files("gradcam_video.show").joinpath(name).read_text(encoding="utf-8")
+def asset(name: str, package: str = "gradcam_video.show") -> str:
+    """A text file that lies in a package: a script, a style, a template."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def in_frame(page: str, title: str, width: float, height: float) -> str:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import BadInput
-from ..explanation import Explanation
-from .blend import OPACITY
-from .player_page import FramedPlayer, Label, payload
+from .look import Look, LookOptions
+from .player_page import FramedPlayer, payload
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 
 def player(
-    e: Explanation,
-    label: Label = None,
-    *,
-    scope: str = "clip",
-    cmap: str = "inferno",
-    opacity: float = OPACITY,
-    width: int = 480,
+    e: Explanation, label: str | int | None = None, *, width: int = 480, **look: Unpack[LookOptions]
 ) -> Any:
     """An ipywidgets player: play, frame slider, class, opacity, scale and colours.
 
@@ -29,8 +25,8 @@ def player(
     Args:
         e: what to show.
         label: the class shown first; None is the top class.
-        scope, cmap, opacity: as they are shown first.
         width: of the picture, at most, in pixels.
+        look: scope, cmap, opacity and blend, see `Look`, as they are shown first.
 
     Returns:
         A `gradcam_video.show.widget.Player`, an `ipywidgets.VBox`; on Colab a `FramedPlayer`.
@@ -47,5 +43,4 @@ def player(
                 f"the player needs {error.name}: pip install ipywidgets anywidget, or use "
                 "player_html"
             ) from error
-    meta, data = payload(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
-    return kind(e, meta, data)
+    return kind(e, *payload(e, e.row(label), Look(**look), width=width))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from ..errors import BadInput
-from ..explanation import Explanation
 from ..geometry import SCOPES
-from .blend import GREY, OPACITY, UNSEEN, at_size, default_blend, fit, palette, resize
-from .captions import UNTRAINED, frame_spoken, frame_words, percent
+from .blend import GREY, UNSEEN, at_size, fit, resize
+from .captions import UNTRAINED, class_name, frame_spoken, frame_words, percent, probability
 from .html import asset, in_frame, jpeg, standalone
+from .look import Look, LookOptions, palette
 
-Label = str | int | None
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 MAX_FRAMES = 240  # a minute at 4 frames per second
 MAX_MAP_BYTES = 12_000_000  # beyond, the least probable classes are left out
@@ -27,13 +28,7 @@ SCOPE_TITLES = {
 
 
 def payload(
-    e: Explanation,
-    label: Label = None,
-    *,
-    scope: str = "clip",
-    cmap: str = "inferno",
-    opacity: float = OPACITY,
-    width: int = 640,
+    e: Explanation, row: int | None = None, look: Look | None = None, *, width: int = 640
 ) -> tuple[dict[str, Any], bytes]:
     """Everything the browser needs, once: JPEG frames, the maps of all classes as bytes, words.
 
@@ -42,16 +37,15 @@ def payload(
 
     Args:
         e: what to show.
-        label: the class shown first; None is the top class.
-        scope, cmap, opacity: as they are shown first.
+        row: of the class shown first; None is the top class.
+        look: as it is shown first; None is a plain `Look`.
         width: of the picture, at most, in pixels.
 
     Returns:
         (meta, data): a dict of plain JSON values, and the bytes it points into.
     """
-    scope_shown = place(scope, list(SCOPES), "scope")
-    if not 0 <= opacity <= 1:
-        raise BadInput(f"opacity {opacity} is outside 0..1: choose one between")
+    first = e.row() if row is None else row
+    look = look or Look()
     if width < 32:
         raise BadInput(f"width {width} is too small for a player: use at least 32 pixels")
     height, across = fit(*e.clip.frames.shape[1:3], low=1, wide=width)
@@ -61,14 +55,13 @@ def payload(
 
     rows = np.argsort(-e.probabilities[e.classes], kind="stable")  # most probable first
     steps, cells = e.maps.shape[1], e.maps[0, 0].size
-    first = e.row(label)
     room = max(1, MAX_MAP_BYTES // (steps * cells))
     if len(rows) > room:
         rows = np.r_[rows[:room][rows[:room] != first], first][-room:]
         rows = rows[np.argsort(-e.probabilities[e.classes[rows]], kind="stable")]
     maxima, maps = quantised(e.maps[rows])
 
-    cmaps = list(dict.fromkeys([cmap, "inferno", "viridis", "jet"]))
+    cmaps = list(dict.fromkeys([look.cmap, "inferno", "viridis", "jet"]))
     jpegs = [jpeg(resize(e.clip.frames[int(t)], height, across)) for t in shown]
     parts = [maxima.tobytes(), maps.tobytes(), *(palette(name).tobytes() for name in cmaps), *jpegs]
     starts = np.cumsum([0, *map(len, parts)]).tolist()
@@ -76,8 +69,7 @@ def payload(
     step = np.median(np.diff(e.clip.times[shown])) if len(shown) > 1 else 0.25
     meta: dict[str, Any] = {
         "classes": [
-            {"name": e.labels[k], "percent": percent(float(e.probabilities[k]))}
-            for k in e.classes[rows]
+            {"name": class_name(e, r), "percent": percent(probability(e, r))} for r in rows
         ],
         "frames": {
             "width": across,
@@ -107,7 +99,7 @@ def payload(
             {
                 "name": name,
                 "title": "jet, as in the post" if name == "jet" else name,
-                "blend": default_blend(name),
+                "blend": look.blend_of(name),
                 "start": starts[2 + i],
             }
             for i, name in enumerate(cmaps)
@@ -123,8 +115,8 @@ def payload(
         "start": {
             "frame": 0,
             "choice": int(np.flatnonzero(rows == first)[0]),
-            "opacity": float(opacity),
-            "scope": scope_shown,
+            "opacity": float(look.opacity),
+            "scope": SCOPES.index(look.scope),
             "cmap": 0,
         },
         "width": max(across, min(width, 480)),  # a tiny clip is drawn larger
@@ -165,7 +157,7 @@ class FramedPlayer:
         self._explanation, self._meta, self._data = e, meta, data
         start = meta["start"]
         self.frame: int = start["frame"]
-        self.label: Label = meta["classes"][start["choice"]]["name"]
+        self.label: str | int | None = meta["classes"][start["choice"]]["name"]
         self.opacity: float = start["opacity"]
         self.scope: str = SCOPES[start["scope"]]
         self.cmap: str = meta["cmaps"][start["cmap"]]["name"]
@@ -179,7 +171,7 @@ class FramedPlayer:
     def _start(self) -> dict[str, Any]:
         """What was set, as the page wants it; kept in range as a slider would."""
         e, meta = self._explanation, self._meta
-        name = e.labels[e.classes[e.row(self.label)]]
+        name = class_name(e, e.row(self.label))
         return {
             "frame": min(max(self.frame, 0), len(meta["frames"]["times"]) - 1),
             "choice": place(name, [c["name"] for c in meta["classes"]], "class"),
@@ -207,24 +199,20 @@ def place(name: str, names: list[str], what: str) -> int:
 
 
 def player_html(
-    e: Explanation,
-    label: Label = None,
-    *,
-    scope: str = "clip",
-    cmap: str = "inferno",
-    opacity: float = OPACITY,
-    width: int = 640,
+    e: Explanation, label: str | int | None = None, *, width: int = 640, **look: Unpack[LookOptions]
 ) -> str:
     """The player as one HTML page that needs neither a kernel nor a network.
 
     Args:
-        e, label, scope, cmap, opacity, width: see `player`.
+        e, label, width, look: see `player`.
 
     Returns:
         The page, self-contained: no address in it leads anywhere.
+
+    Raises:
+        BadInput: an argument does not fit.
     """
-    meta, data = payload(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
-    return page_of(meta, data)
+    return page_of(*payload(e, e.row(label), Look(**look), width=width))
 
 
 def page_of(meta: dict[str, Any], data: bytes) -> str:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..explanation import Explanation
 from ..files import atomic_write, cannot_write
-from .blend import OPACITY
-from .captions import Label, as_labels
-from .page_layout import Page
+from .captions import rows_of
+from .frame_layout import FrameLayout
+from .look import Look, LookOptions
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
+
+ENDINGS = (".mp4", ".m4v", ".mov")
+X264 = {"crf": "20", "preset": "veryfast"}  # lower is better: 23 is x264's default
+BT709 = 1  # FFmpeg's number for the matrix, the primaries and the transfer of BT.709
+LIMITED = 1  # FFmpeg's number for black at 16 and white at 235
 
 
 def side_by_side(
     e: Explanation,
-    label: Label | Sequence[Label] = None,
-    *,
-    scope: str = "clip",
-    cmap: str = "inferno",
-    opacity: float = OPACITY,
-    blend: str | None = None,
+    label: str | int | Sequence[str | int | None] | None = None,
+    **look: Unpack[LookOptions],
 ) -> Iterator[np.ndarray]:
     """The post's picture, frame by frame: the original left, its heat map right, words below.
 
@@ -37,68 +39,93 @@ def side_by_side(
     Args:
         e: what to show.
         label: one class or several, each by name or index; None is the top class.
-        scope: what a map is divided by, see `Explanation.scale`.
-        cmap, opacity, blend: see `overlay`.
+        look: scope, cmap, opacity and blend, see `Look`.
 
     Yields:
         uint8 (height, width, 3), both sides even, the same for every frame.
     """
-    page = Page(e, as_labels(label), scope)
-    look = {"cmap": cmap, "opacity": opacity, "blend": blend}
+    layout = FrameLayout(e, rows_of(e, label), Look(**look))
     for t in range(len(e.clip.times)):
-        frame = page.original(t)
-        yield page.draw(t, [frame, *page.overlays(t, frame, look)])
+        frame = layout.original(t)
+        yield layout.draw(t, [frame, *layout.overlays(t, frame)])
 
 
-def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float) -> Path:
-    """Write frames as an H.264 film that every browser plays, through moviepy (1.0.3 or 2).
+def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float | Fraction) -> Path:
+    """Write frames as an H.264 video that every browser plays.
 
-    Frames are encoded as they come; none is kept. An odd side gets one more row or column.
+    Frames are encoded as they come; none is kept. An odd side gets one more row or column. Colours
+    are converted to BT.709 in its limited range, and the file says so: where it says nothing, a
+    player guesses from the size of the picture, and players guess differently.
 
     Args:
         frames: uint8 (H, W, 3), all of one size.
-        path: where to; written whole or not at all.
-        fps: frames per second.
+        path: where to, ending in .mp4, .m4v or .mov; written whole or not at all.
+        fps: frames per second, see `exact_rate`. The video lasts frames / fps, exactly.
 
     Raises:
-        BadInput: no frames, the folder cannot be written, the disk is full, or ffmpeg failed.
+        BadInput: no frames or frames of two sizes, another ending, a rate that cannot be written,
+            a folder that cannot be written, a full disk.
     """
-    from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
+    import av
 
-    path = Path(path)
+    path, rate = Path(path), exact_rate(fps)
+    if path.suffix.lower() not in ENDINGS:
+        raise BadInput(f"cannot write {path}: end its name in one of {', '.join(ENDINGS)}")
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise BadInput(f"no frames to write into {path}: give at least one")
     height, width = (side + side % 2 for side in first.shape[:2])
-    with atomic_write(path) as temporary:
-        writer = FFMPEG_VideoWriter(
-            str(temporary),
-            (width, height),
-            fps,
-            codec="libx264",
-            preset="veryfast",
-            # moviepy 2 asks for yuva420p, which x264 has not; -vf is obeyed before that
-            ffmpeg_params=["-crf", "20", "-vf", "format=yuv420p", "-movflags", "+faststart"],
-        )
-        process: Any = writer.proc
-        try:
+    try:
+        with (
+            atomic_write(path) as temporary,
+            # Its index comes first, so that it plays while it is still being loaded
+            av.open(temporary, "w", options={"movflags": "+faststart"}) as container,
+        ):
+            stream = container.add_stream("libx264", rate=rate, options=X264)
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            stream.thread_type = "FRAME"  # frames are encoded while the next ones are drawn
+            codec = stream.codec_context
+            codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+            codec.color_range = LIMITED
             for frame in chain([first], frames):
-                writer.write_frame(_even(frame, height, width))
-            process.stdin.close()
-            words = process.stderr.read().decode(errors="replace")
-            if process.wait() != 0:
-                raise OSError(f"ffmpeg failed: {words}")
-        except OSError as error:  # moviepy puts ffmpeg's own words into a long message
-            full = os.strerror(errno.ENOSPC)
-            reason = full if full in str(error) else " ".join(str(error).split())[:200]
-            advice = "choose another folder or make room"
-            raise BadInput(f"cannot write {path}: {reason}; {advice}") from error
-        finally:
-            if process.poll() is None:
-                process.kill()
-            writer.close()
+                if frame.shape != first.shape:
+                    raise BadInput(
+                        f"{path}: frames of {first.shape} and {frame.shape}: give one size"
+                    )
+                picture = av.VideoFrame.from_ndarray(_even(frame, height, width), format="rgb24")
+                converted = picture.reformat(
+                    format="yuv420p",
+                    src_color_range="JPEG",  # all of 0 to 255
+                    dst_color_range="MPEG",
+                    dst_colorspace="ITU709",
+                )
+                container.mux(stream.encode(converted))
+            container.mux(stream.encode(None))
+    except av.FFmpegError as error:
+        raise cannot_write(path, OSError(error.errno, error.strerror)) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
     return path
+
+
+def exact_rate(fps: float | Fraction) -> Fraction:
+    """The frame rate that a number stands for, as a fraction.
+
+    7.5 is 15/2. 23.976, 29.97 and 59.94 are NTSC's: 24000/1001, 30000/1001 and 60000/1001.
+
+    Raises:
+        BadInput: it is not between 0.01 and 240.
+    """
+    if not 0.01 <= fps <= 240:
+        raise BadInput(
+            f"{fps} frames per second cannot be written: choose fps between 0.01 and 240"
+        )
+    if not isinstance(fps, Fraction):
+        ntsc = Fraction(round(fps * 1.001) * 1000, 1001)
+        if fps > 10 and abs(fps - ntsc) < 1e-5 * fps:
+            return ntsc
+    return Fraction(fps).limit_denominator(100_000)  # 12.000000000000002 is 12
 
 
 def _even(frame: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -151,7 +178,7 @@ def write_gif(
                 "GIF",
                 save_all=True,
                 append_images=shown[1:],
-                duration=max(20, round(1000 / fps)),
+                duration=min(max(20, round(1000 / fps)), 655_350),  # ms: what the format holds
                 loop=0,
                 optimize=False,
             )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets
 import traitlets
 
-from ..explanation import Explanation
 from ..geometry import SCOPES
-from .blend import OPACITY
+from .captions import class_name
 from .html import asset
-from .player_page import SCOPE_TITLES, Label, framed, place
+from .look import OPACITY
+from .player_page import SCOPE_TITLES, framed, place
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 
 class Canvas(anywidget.AnyWidget):
@@ -121,9 +124,8 @@ class Player(ipywidgets.VBox):
         return self._names[self.class_dropdown.value]
 
     @label.setter
-    def label(self, label: Label) -> None:
-        row = self._explanation.row(label)
-        name = self._explanation.labels[self._explanation.classes[row]]
+    def label(self, label: str | int | None) -> None:
+        name = class_name(self._explanation, self._explanation.row(label))
         self.class_dropdown.value = self.canvas.choice = self._names.index(name)
 
     @property

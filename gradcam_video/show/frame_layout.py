@@ -1,12 +1,17 @@
-"""The layout of one picture of a film: panels side by side, captions above, a strip below."""
+"""One picture of a video: panels side by side, words above, the evidence in bars below."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ..explanation import Explanation
-from .blend import at_size, fit, overlay, resize
-from .captions import UNTRAINED, Label, block, class_name, font, frame_words, percent, probability
+from .blend import at_size, fit, lay_on, resize
+from .captions import UNTRAINED, block, class_name, font, frame_words, percent, probability
+from .look import Look
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
 
 BACK = (20, 20, 24)
 TEXT = (236, 236, 240)
@@ -14,23 +19,30 @@ SOFT = (160, 160, 170)
 MARK = (255, 176, 32)
 GOOD = (120, 220, 140)
 ALARM = (176, 24, 32)
-_STRIP = 36  # height of the evidence strip
-_STRIP_WORDS = "evidence, frame by frame →"
+_BARS = 36  # height of the bars of evidence
+_BARS_WORDS = "evidence, frame by frame →"
 _GAP = 4
 
 
-class Page:
-    """The layout of `side_by_side`: what stays the same is drawn once, here."""
+class FrameLayout:
+    """The layout of `side_by_side`: what stays the same is drawn once, here.
 
-    def __init__(self, e: Explanation, labels: list[Label], scope: str) -> None:
+    Args:
+        e: what is shown.
+        rows: of its maps, a panel for each.
+        look: how they are drawn.
+    """
+
+    def __init__(self, e: Explanation, rows: list[int], look: Look) -> None:
         height, width = e.clip.frames.shape[1:3]
-        widest = min(640, max(160, (1920 - _GAP * len(labels)) // (1 + len(labels))))
+        widest = min(640, max(160, (1920 - _GAP * len(rows)) // (1 + len(rows))))
         self.height, self.width = fit(height, width, wide=widest)  # of one panel
         self.column = max(self.width, 240)  # narrower, and words would be broken
-        self.labels, self.scope = labels, scope
+        self.rows, self.look = rows, look
+        self.scales = [e.row_scale(row, look.scope) for row in rows]  # (T,) each
         self.e = at_size(e, self.height, self.width)
         self.seen = self.e.grid.view.seen()
-        total = (self.column + _GAP) * (1 + len(labels)) - _GAP
+        total = (self.column + _GAP) * (1 + len(rows)) - _GAP
         total += total % 2
         self.size = int(np.clip(total / 50, 13, 20))
 
@@ -38,11 +50,10 @@ class Page:
             [(UNTRAINED, (255, 255, 255), True)] if e.untrained else [], total, self.size, ALARM, 4
         )
         headings = [self._heading("original", "")]
-        for chosen in labels:
-            empty = bool(e.empty[e.row(chosen)])
-            words = "no positive evidence for" if empty else "evidence for"
-            words = f"{words} ({percent(probability(e, chosen))})"
-            headings.append(self._heading(words, class_name(e, chosen)))
+        for row in rows:
+            words = "no positive evidence for" if e.empty[row] else "evidence for"
+            words = f"{words} ({percent(probability(e, row))})"
+            headings.append(self._heading(words, class_name(e, row)))
         titles = np.full((max(h.shape[0] for h in headings), total, 3), BACK, np.uint8)
         caption = self._caption(total)
         self.moment_height = (
@@ -51,9 +62,9 @@ class Page:
 
         top = (head.shape[0] if e.untrained else 0) + titles.shape[0]
         below = top + self.height + 2
-        bottom = below + _STRIP + 2
-        rows = bottom + self.moment_height + caption.shape[0]
-        self.base = np.full((rows + rows % 2, total, 3), BACK, np.uint8)
+        bottom = below + _BARS + 2
+        high = bottom + self.moment_height + caption.shape[0]
+        self.base = np.full((high + high % 2, total, 3), BACK, np.uint8)
         for i, heading in enumerate(headings):
             left = i * (self.column + _GAP)
             titles[: heading.shape[0], left : left + self.column] = heading
@@ -65,35 +76,36 @@ class Page:
         )
         self.top, self.below, self.bottom = top, below, bottom
         inset = (self.column - self.width) // 2
-        self.lefts = [inset + i * (self.column + _GAP) for i in range(1 + len(labels))]
+        self.lefts = [inset + i * (self.column + _GAP) for i in range(1 + len(rows))]
 
-        # Frame of every pixel column of the strip, and how high its bar is
+        # Which frame every column of pixels belongs to, and how high each frame's bar is
         frames = len(e.clip.times)
         self.frame_of = np.minimum(np.arange(self.width) * frames // self.width, frames - 1)
-        curves = np.array([e.evidence(chosen) for chosen in labels])  # (labels, T)
+        curves = np.array([e.row_evidence(row) for row in rows])  # (rows, T)
         most = curves.max(axis=1, keepdims=True)
-        if scope == "classes":
-            most = np.full_like(most, max(e.evidence(int(k)).max() for k in e.classes))
-        self.bars = np.round(curves / np.where(most > 0, most, 1) * (_STRIP - 2)).astype(int)
+        if look.scope == "classes":
+            every = [e.row_evidence(row).max() for row in range(len(e.maps))]
+            most = np.full_like(most, max(every))
+        self.bars = np.round(curves / np.where(most > 0, most, 1) * (_BARS - 2)).astype(int)
         for bars, left in zip(self.bars, self.lefts[1:], strict=True):
-            lit = _STRIP - np.arange(_STRIP)[:, None] <= bars[self.frame_of] + 1  # a floor of 1 px
+            lit = _BARS - np.arange(_BARS)[:, None] <= bars[self.frame_of] + 1  # a floor of 1 px
             if self.width >= 4 * frames:  # a gap between bars, where there is room
                 lit &= np.r_[np.diff(self.frame_of), 1] == 0
-            strip = self.base[below : below + _STRIP, left : left + self.width]
-            strip[lit] = (110, 110, 122)
-        if font(self.size).getlength(_STRIP_WORDS) < self.column - 12:
-            words = block([(_STRIP_WORDS, SOFT, False)], self.column, self.size, BACK)[: _STRIP + 2]
+            place = self.base[below : below + _BARS, left : left + self.width]
+            place[lit] = (110, 110, 122)
+        if font(self.size).getlength(_BARS_WORDS) < self.column - 12:
+            words = block([(_BARS_WORDS, SOFT, False)], self.column, self.size, BACK)[: _BARS + 2]
             self.base[below : below + len(words), : self.column] = words
 
     def original(self, t: int) -> np.ndarray:
         """A frame at the size of a panel, uint8 (height, width, 3)."""
         return resize(self.e.clip.frames[t], self.height, self.width)
 
-    def overlays(self, t: int, frame: np.ndarray, look: dict) -> list[np.ndarray]:
+    def overlays(self, t: int, frame: np.ndarray) -> list[np.ndarray]:
         """The heat map of each class on a frame at the size of a panel."""
         return [
-            overlay(frame, self.e.upsampled_frame(t, chosen, self.scope), seen=self.seen, **look)
-            for chosen in self.labels
+            lay_on(frame, self.e.row_frame(row, t, scale[t]), self.look, self.seen)
+            for row, scale in zip(self.rows, self.scales, strict=True)
         ]
 
     def draw(self, t: int, panels: list[np.ndarray]) -> np.ndarray:
@@ -106,8 +118,8 @@ class Page:
             if not len(now):  # more frames than pixels
                 now = left + np.array([t * self.width // len(bars)])
             high = max(int(bars[t]), 1)
-            picture[self.below + _STRIP - high : self.below + _STRIP, now] = MARK
-            picture[self.below + _STRIP : self.below + _STRIP + 2, now] = MARK
+            picture[self.below + _BARS - high : self.below + _BARS, now] = MARK
+            picture[self.below + _BARS : self.below + _BARS + 2, now] = MARK
         colour = MARK if self.e.clip.repeated[t] else TEXT
         words = block([(frame_words(self.e, t), colour, False)], picture.shape[1], self.size, BACK)
         picture[self.bottom : self.bottom + len(words)] = words
