@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..attribution.api import explain
-from ..cases.clips import _MADE, data_clips, data_for, made_clips
+from ..cases.clips import SYNTHETIC_ORIGIN, data_clips, data_for, synthetic_clips
 from ..cases.page import figures_page
 from ..cases.rule import KINDS, choose
 from ..errors import BadInput
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         model = model_from(options)
         failures: dict[str, str] = {}
         if options.data is None:
-            samples, origin = made_clips(model.labels, options.seed), _MADE
+            samples, origin = synthetic_clips(model.labels, options.seed), SYNTHETIC_ORIGIN
         else:
             data = data_for(model, options.data, options.split)
             most = max(MOST_CLIPS * options.count, len(model.labels))
