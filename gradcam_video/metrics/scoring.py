@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from ..attribution.api import clips_at_once, explain, method_named
 from ..data.clip import Clip
@@ -22,6 +21,7 @@ from ..data.labels import normalise_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..models.video_model import VideoModel
+from ..progress import progress as counted
 from . import faithfulness
 from .clip_scores import ClipScore, score_clip, summary
 from .localisation import ALIGNS
@@ -89,19 +89,18 @@ def score(
     scores: list[ClipScore] = []
     used, bare = align or "", 0
     tested = PerturbationTests(model, perturbation_tests)
-    samples = _read(data, chosen, classes, failures)
-    with tqdm(total=len(chosen), unit="clip", disable=None if progress else True) as bar:
-        for group in _batches(samples, batch or clips_at_once(model)):
-            known = [(sample, sample.truth) for sample in group if sample.truth is not None]
-            bare += len(group) - len(known)
-            wanted = sorted({sample.target for sample, _ in known})
-            clips = [sample.clip for sample, _ in known]
-            done = explain(model, clips, method=method, classes=wanted) if known else []
-            for e, (sample, truth) in zip(done, known, strict=True):
-                one = score_clip(e, truth, sample.target, align)
-                scores.append(tested(one, e, sample.target, sample.id))
-                used = align or e.grid.align
-            bar.update(len(scores) + bare + len(failures) - bar.n)
+    shown = counted(chosen, show=None if progress else False)
+    samples = _read(data, shown, classes, failures)
+    for group in _batches(samples, batch or clips_at_once(model)):
+        known = [(sample, sample.truth) for sample in group if sample.truth is not None]
+        bare += len(group) - len(known)
+        wanted = sorted({sample.target for sample, _ in known})
+        clips = [sample.clip for sample, _ in known]
+        done = explain(model, clips, method=method, classes=wanted) if known else []
+        for e, (sample, truth) in zip(done, known, strict=True):
+            one = score_clip(e, truth, sample.target, align)
+            scores.append(tested(one, e, sample.target, sample.id))
+            used = align or e.grid.align
     if not scores:
         raise BadInput(_nothing(len(data), failures, bare))
     facts = {"model": model.name, "method": method, "align": used}

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from einops import rearrange
 from torch import Tensor, cat
+
+from ..errors import require
 
 # Per axis (time, rows, columns): (offset, stride); cell i is centred on input offset + stride·i.
 Places = tuple[tuple[float, float], ...]
@@ -147,12 +148,6 @@ class TokenGrid:
         """(N, C, T', h, w) in the same words: "n c t h w", "1" for what the pattern lacks."""
         return " ".join(role if role in self.pattern else "1" for role in "ncthw")
 
-    @property
-    def _sizes(self) -> dict[str, int]:
-        """How many moments, rows and columns there are, of those that the pattern has."""
-        sizes = zip(CELLS, self.grid, strict=True)
-        return {role: size for role, size in sizes if role in self.pattern}
-
     @cached_property
     def _tokens(self) -> int:
         """The dimension that holds the tokens, and what comes before them."""
@@ -164,19 +159,27 @@ class TokenGrid:
         """The output is (N, C, T', h, w) already."""
         return self.pattern == self._cells
 
+    def _rearranged(self, tensor: Tensor, rule: str) -> Tensor:
+        """A tensor in other dimensions, by a rule of einops."""
+        require("einops", "networks", "a layer whose cells are tokens or channels last")
+        from einops import rearrange
+
+        sizes = {r: n for r, n in zip(CELLS, self.grid, strict=True) if r in self.pattern}
+        return rearrange(tensor, rule, **sizes)
+
     def to_grid(self, output: Tensor) -> Tensor:
         """A layer's output (N, …) as a grid (N, C, T', h, w); class tokens are left out."""
         if self.plain:
             return output
         cells = output.shape[self._tokens] - self.extra
         tokens = output.narrow(self._tokens, self.extra, cells)
-        return rearrange(tokens, f"{self.pattern} -> {self._cells}", **self._sizes)
+        return self._rearranged(tokens, f"{self.pattern} -> {self._cells}")
 
     def from_grid(self, grid: Tensor, output: Tensor) -> Tensor:
         """A grid (N, C, T', h, w) as the layer's output; class tokens are those of `output`."""
         if self.plain:
             return grid
-        tokens = rearrange(grid, f"{self._cells} -> {self.pattern}", **self._sizes)
+        tokens = self._rearranged(grid, f"{self._cells} -> {self.pattern}")
         if not self.extra:
             return tokens
         before = output.narrow(self._tokens, 0, self.extra).to(grid.dtype)
