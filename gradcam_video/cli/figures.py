@@ -2,7 +2,7 @@
 
 `gradcam-video figures` explains many clips whose true label is known, has `cases.choose` pick the
 positive, medium and negative ones, writes each as the post did (original beside heat map, moving)
-and a page to look at them. The clips are made ones, or those of a data set.
+and a page to look at them. The clips are synthetic, or those of a data set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="Something-Something, or a set of `generate` (default: made clips)",
+        help="Something-Something, or a set of `generate` (default: synthetic clips)",
     )
     parser.add_argument("--split", metavar="S", help="of --data (default: test, or validation)")
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
