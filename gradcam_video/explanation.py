@@ -1,4 +1,8 @@
-"""Explanation: the logits and the maps of every class for one clip, and how to look at them."""
+"""Explanation: the logits and the maps of every class for one clip, and how to look at them.
+
+It is data and knows no network: maps of any method are scaled, drawn on the clip's own frames and
+saved in the same way.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +97,7 @@ class Explanation:
             raise BadInput(f"no map for class {label}: {known}; name it in classes=[…]")
         return int(rows[0])
 
+    # From the raw map to a picture: divided by its scale, then brought to frames and pixels.
     def scale(self, label: str | int | None = None, scope: str = "clip") -> np.ndarray:
         """What the map is divided by, per frame, float32 (T,): the raw maximum in the scope.
 

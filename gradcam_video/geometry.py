@@ -1,5 +1,11 @@
 """Where the cells of a feature map lie on the frames: the geometry of drawing a map.
 
+A map has few cells, (T', h, w), and a clip has many pixels, (T, H, W). To draw the one on the other
+takes two steps for each axis: where is the centre of a cell on the network's input (`Axis`), and
+where does that input lie on the picture (`View`)? A `Grid` is the three axes and the view. Drawing
+is then one matrix for each axis, whose rows say how much of each cell a frame, a row or a column
+of the picture gets.
+
 A convolution of odd kernel k, stride s and padding (k-1)/2 centres its output i on input s*i, not
 on the middle of the s pixels that a resize would give it. For a ResNet-50 at 224 pixels the cells
 of the last block are centred on pixels 0, 32, 64, ..., 192; a half-pixel resize draws them 15.5
@@ -14,12 +20,20 @@ from dataclasses import dataclass
 import numpy as np
 
 SCOPES = ("clip", "frame", "classes")
+"""Over what a map's maximum is taken, which is drawn as 1: see `Explanation.scale`."""
 SIGMA = 0.2
+"""Standard deviation of the centre prior, the map that has not looked, of the short side."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a feature map: cell i is centred on input index `offset + stride * i`."""
+    """One axis of a feature map: cell i is centred on input index `offset + stride * i`.
+
+    Attributes:
+        cells: how many there are.
+        size: length of the network's input along this axis: frames, rows or columns.
+        offset, stride: in input indices; index 0 is the centre of the first pixel or frame.
+    """
 
     cells: int
     size: int

@@ -5,9 +5,9 @@
 
 The clips are the first of the set whose true class `tabletop` names first, camera classes left out:
 `--clips` of them for methods that cost little, `--costly` for the others (`COSTLY`). For `--curves`
-of them cells are taken away and given back in each method's order; `--again` (and `--again-costly`)
-are explained anew by a network whose weights are shuffled. What each number means is in `metrics`
-and `faithfulness`.
+of them cells are removed and given back in each method's order; `--again` (and `--again-costly`)
+are explained anew by a network whose weights are shuffled. What each number means is in
+`metrics/localisation.py` and `metrics/faithfulness.py`.
 
 A file for each clip is written into --work, whole or not at all; run again, it goes on where it
 was. At the end come gradcam_video/lessons/measured/methods.json and the tables of the README.
@@ -43,8 +43,8 @@ from gradcam_video.data.labels import find_label
 from gradcam_video.explanation import Explanation
 from gradcam_video.files import atomic_write
 from gradcam_video.metrics import faithfulness
-from gradcam_video.metrics import localisation as metrics
-from gradcam_video.metrics.scoring import ClipScore, score_clip, summary
+from gradcam_video.metrics.clip_scores import ClipScore, score_clip, summary
+from gradcam_video.metrics.localisation import spearman
 
 MODEL = "tabletop"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
@@ -64,7 +64,7 @@ COSTLY: Mapping[str, dict[str, Any]] = {
 
 They run in bfloat16, which takes half the time and leaves the cells' order (Spearman 0.99)."""
 SHARES = (0.0, 0.05, 0.15, 0.4, 1.0)
-BASELINE = "median"
+BASELINE = "median-frame"
 PLAIN = ("pointing", "rank_accuracy", "following", "temporal_pointing", "temporal_iou")
 
 WHERE = {
@@ -128,7 +128,8 @@ def main() -> None:
 def measure(args: argparse.Namespace, settings: Settings) -> None:
     """All clips, a record for each; then the results."""
     args.work.mkdir(parents=True, exist_ok=True)
-    same_settings(args.work / "settings.json", {**vars(settings), "costly_options": COSTLY})
+    options = {"costly_options": COSTLY, "baseline": BASELINE}
+    same_settings(args.work / "settings.json", vars(settings) | options)
     clock = Clock(args.work / "seconds.json")
     # A process for each core and one thread in each, which NumPy is told before it is loaded.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -259,23 +260,23 @@ def one_clip(job: tuple[int, int]) -> int:
         # The clip counts because the network names its class; in bfloat16 a near tie may fall to
         # another one, and the map is still that of the true class.
         scores[method] = replace(scores[method], right=True)
-    asked: dict[str, dict[tuple[str, str, str], float]] = {method: {} for method in maps}
+    tests: dict[str, dict[tuple[str, str, str], float]] = {method: {} for method in maps}
     if position < settings.curves:
         for method, areas in curves(clip, maps, k, position).items():
-            asked[method] |= areas
+            tests[method] |= areas
     for method, e in maps.items():
         if position < (settings.again_costly if method in COSTLY else settings.again):
-            asked[method] |= shuffled(e, k, position)
+            tests[method] |= shuffled(e, k, position)
     if position % 2 and position < settings.spliced:
         for method, found in spliced(position, clip, k, [m for m in maps if m not in COSTLY]):
-            asked[method] |= found
+            tests[method] |= found
     record = {
         "id": OWN.data.ids[i],
         "label": model.labels[k],
         "processor_seconds": time.process_time() - started,
         "seconds": {method: e.seconds for method, e in maps.items()},
         "scores": {
-            method: {**vars(score), "values": flat({**score.values, **asked[method]})}
+            method: {**vars(score), "values": flat({**score.values, **tests[method]})}
             for method, score in scores.items()
         },
     }
@@ -343,7 +344,7 @@ def shuffled(e: Explanation, k: int, seed: int) -> dict[tuple[str, str, str], fl
     for name, model in shuffled_networks(seed).items():
         after = explained(e.clip, e.method, k, model)
         before, now = e.signed[e.row(k)], after.signed[after.row(k)]
-        found["randomisation", name, "map"] = metrics.spearman(before, now)
+        found["randomisation", name, "map"] = spearman(before, now)
     return found
 
 
@@ -472,7 +473,7 @@ def minus_motion(records: Sequence[dict[str, Any]], method: str) -> dict[str, An
 
 
 def values_of(records: Sequence[dict[str, Any]], method: str, key: str) -> np.ndarray:
-    """One value of each clip, float64 (n,); NaN where it was not asked."""
+    """One value of each clip, float64 (n,); NaN where there is none."""
     found = [record["scores"].get(method, {}).get("values", {}).get(key) for record in records]
     return np.array([np.nan if value is None else value for value in found], float)
 

@@ -260,7 +260,7 @@ def test_page_escapes_what_files_are_called() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven clips of the made world, and a network of their classes without weights."""
-    monkeypatch.setattr(clips, "MADE_SCENES", 1)
+    monkeypatch.setattr(clips, "SCENES_PER_CLASS", 1)
     monkeypatch.setattr("gradcam_video.models.registry.load_model", untrained_model)
 
 
@@ -360,7 +360,7 @@ def test_bad_numbers(tmp_path: Path, small: None, words: tuple[str, int]) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_made_clips_need_a_model_that_knows_them(tmp_path: Path, small: None) -> None:
+def test_synthetic_clips_need_a_model_that_knows_them(tmp_path: Path, small: None) -> None:
     with pytest.raises(BadInput, match=r"none of the 40 classes.*--data"):
         run_figures("--out", tmp_path / "out", "--model", "other")
     assert not (tmp_path / "out").exists()
@@ -482,11 +482,11 @@ def test_a_split_needs_a_data_set(tmp_path: Path, small: None) -> None:
         run_figures("--out", tmp_path / "out", "--split", "test")
 
 
-def test_made_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "MADE_SCENES", 2)
-    first = list(clips.made_clips(SEVEN, 0))
-    again = list(clips.made_clips(SEVEN, 0))
-    other = list(clips.made_clips(SEVEN, 1))
+def test_synthetic_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips, "SCENES_PER_CLASS", 2)
+    first = list(clips.synthetic_clips(SEVEN, 0))
+    again = list(clips.synthetic_clips(SEVEN, 0))
+    other = list(clips.synthetic_clips(SEVEN, 1))
     assert len(first) == 7 * 2
     assert len({clip.source for clip, _ in first}) == len(first)
     assert all((a.frames == b.frames).all() for (a, _), (b, _) in zip(first, again, strict=True))

@@ -14,7 +14,7 @@ import pytest
 
 import gradcam_video as gv
 from gradcam_video.attribution.methods import METHODS
-from gradcam_video.metrics.scoring import score_clip
+from gradcam_video.metrics import score_clip
 from gradcam_video.tabletop.export import FIRST_IDS, write_split
 
 ROOT = Path(__file__).resolve().parents[1]

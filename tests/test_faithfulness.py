@@ -1,9 +1,11 @@
-"""Measures that ask the network again: known values on made cases, chance for chance."""
+"""Perturbation tests: known values on synthetic cases, chance for chance."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ from gradcam_video.errors import BadInput
 from gradcam_video.explanation import Explanation
 from gradcam_video.geometry import Axis, Grid, View
 from gradcam_video.metrics import faithfulness as f
-from gradcam_video.metrics import localisation as metrics
+from gradcam_video.metrics import localisation
+from gradcam_video.metrics.clip_scores import ClipScore
+from gradcam_video.metrics.scoring import PerturbationTests
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.tabletop.scene import sample
 
@@ -134,42 +138,20 @@ def test_space_is_the_same_in_all_frames_and_time_takes_whole_frames() -> None:
         f.ranks_of(cells, "sideways")
 
 
-# --- what a spoilt cell shows -----------------------------------------------------------------
-
-
-def test_baselines() -> None:
-    x = torch.arange(4.0).view(1, 1, 4, 1, 1).expand(1, 3, 4, 8, 8).clone()  # frame t shows t
-    x[:, :, 3] = 30
-    gone = torch.zeros(1, 1, 4, 8, 8, dtype=torch.bool)
-    gone[:, :, 1:3, :4] = True
-    shown = {name: spoil(x, gone)[0, 0] for name, spoil in f.BASELINES.items()}
-    for frames in shown.values():
-        assert torch.equal(frames[:, 4:], x[0, 0, :, 4:])  # the rest is untouched
-    top = {name: frames[:, 0, 0].tolist() for name, frames in shown.items()}
-    assert top["zeros"] == [0, 0, 0, 30]
-    assert top["mean"] == [0, 8.25, 8.25, 30]
-    assert top["median"] == [0, 1, 1, 30]  # the lower of the two in the middle
-    assert top["frozen"] == [0, 0, 0, 30]
-    assert top["blur"] == pytest.approx([0, 1, 2, 30], abs=1e-4)  # of an even picture nothing goes
-
-
-def test_frozen_looks_ahead_only_where_nothing_came_before() -> None:
-    x = torch.arange(4.0).view(1, 1, 4, 1, 1).expand(1, 3, 4, 2, 2)
-    gone = torch.tensor([[1, 1, 0, 1], [1, 1, 1, 1], [0, 1, 1, 0]]).bool()
-    gone = gone.view(3, 1, 4, 1, 1).expand(-1, -1, -1, 2, 2)
-    shown = f.frozen_frame(x, gone)[:, 0, :, 0, 0].tolist()
-    assert shown == [[2, 2, 2, 2], [0, 0, 0, 0], [0, 0, 0, 3]]
+# --- cells removed ----------------------------------------------------------------------------
 
 
 def test_deletion_and_insertion_are_complements() -> None:
     x = torch.rand(1, 3, FRAMES, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) + 1
     ranks = f.ranks_of(f.random_cells((FRAMES, 14, 14)))
-    gone, kept = (f.spoilt(x, ranks, [0.0, 0.3, 1.0], "zeros", insert) for insert in (False, True))
-    assert torch.equal(gone + kept, x.expand(3, -1, -1, -1, -1))
-    assert torch.equal(gone[0], x[0]) and not gone[2].any()
-    assert (gone[1] == 0).float().mean() == pytest.approx(0.3, abs=1e-3)
+    removed, kept = (
+        f.perturbed(x, ranks, [0.0, 0.3, 1.0], "mean-colour", insert) for insert in (False, True)
+    )
+    assert torch.equal(removed + kept, x.expand(3, -1, -1, -1, -1))
+    assert torch.equal(removed[0], x[0]) and not removed[2].any()
+    assert (removed[1] == 0).float().mean() == pytest.approx(0.3, abs=1e-3)
     with pytest.raises(BadInput, match="unknown baseline"):
-        f.spoilt(x, ranks, [0.5], "grey")
+        f.perturbed(x, ranks, [0.5], "grey")
 
 
 # --- curves -----------------------------------------------------------------------------------
@@ -181,16 +163,16 @@ def test_curves_of_a_map_that_is_the_truth_and_of_its_inverse(bright: VideoModel
     whole = 16 / (FRAMES * 14 * 7)  # mean brightness of the left half
     shares = [0, 4 / cells.size, 16 / cells.size, 0.5, 1]
     right, probability = f.curves(
-        bright, x, [f.ranks_of(cells)], [0], baseline="zeros", shares=shares
+        bright, x, [f.ranks_of(cells)], [0], baseline="mean-colour", shares=shares
     )
     assert right[0] == pytest.approx([whole, whole * 0.75, 0, 0, 0], abs=1e-6)
     assert probability[0, 0] == pytest.approx(1 / (1 + np.exp(-whole)), abs=1e-6)
     inserted, _ = f.curves(
-        bright, x, [f.ranks_of(cells)], [0], baseline="zeros", shares=shares, insertion=True
+        bright, x, [f.ranks_of(cells)], [0], baseline="mean-colour", shares=shares, insertion=True
     )
     assert inserted[0] == pytest.approx([0, whole / 4, whole, whole, whole], abs=1e-6)
     inverse, _ = f.curves(
-        bright, x, [f.ranks_of(-cells)], [0], baseline="zeros", shares=[0, 0.9, 1]
+        bright, x, [f.ranks_of(-cells)], [0], baseline="mean-colour", shares=[0, 0.9, 1]
     )
     assert inverse[0] == pytest.approx([whole, whole, 0], abs=1e-6)
 
@@ -199,7 +181,9 @@ def test_gain_of_truth_uniform_inverse_and_random(bright: VideoModel) -> None:
     x, cells = square_at(LIT), map_at(LIT)
     orders = {"map": cells, "inverse": -cells, "uniform": np.ones_like(cells)}
     several = {f"random-{s}": f.random_cells(cells.shape, s) for s in range(8)}
-    values = f.areas(bright, orders | several, x, 0, ["deletion", "insertion"], baseline="zeros")
+    values = f.areas(
+        bright, orders | several, x, 0, ["deletion", "insertion"], baseline="mean-colour"
+    )
     for measure in ("deletion", "insertion"):
         areas = {who: values[measure, "logit", who] for who in (*orders, *several, "end")}
         chance = float(np.mean([areas[who] for who in several]))
@@ -223,7 +207,9 @@ def test_late_maps_lose(bright: VideoModel) -> None:
             if t + k < FRAMES:
                 late[t + k, r, c] = 6 - t  # the first frame first
         orders = {"map": late}
-        values = f.areas(bright, orders, x, 0, ["deletion-time"], baseline="zeros", shares=QUARTERS)
+        values = f.areas(
+            bright, orders, x, 0, ["deletion-time"], baseline="mean-colour", shares=QUARTERS
+        )
         found.append(values["deletion-time", "logit", "map"])
     assert found[0] < found[1] < found[2] < found[3]
     whole = 28 / (FRAMES * 14 * 7)
@@ -264,8 +250,8 @@ def test_batches_of_copies_change_nothing_and_the_model_stays(bright: VideoModel
 def test_the_cascade_begins_at_the_head(tabletop: VideoModel) -> None:
     layers = f.cascade(tabletop)
     assert layers[0] == "head" and layers[-1] == "stem.0"
-    spoilt = f.randomised(tabletop, layers[:1], seed=3)
-    same, other = tabletop.net.state_dict(), spoilt.net.state_dict()
+    shuffled = f.randomised(tabletop, layers[:1], seed=3)
+    same, other = tabletop.net.state_dict(), shuffled.net.state_dict()
     changed = {name for name in same if not torch.equal(same[name], other[name])}
     assert changed == {"head.weight", "head.bias"}
     both = (same["head.weight"], other["head.weight"])
@@ -294,7 +280,7 @@ def test_randomising_from_the_head_down_takes_the_map(
 # --- all of it --------------------------------------------------------------------------------
 
 
-def test_orders_that_agree_are_asked_once(
+def test_orders_that_agree_are_run_once(
     bright: VideoModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, cells = square_at(LIT), f.random_cells((FRAMES, 14, 14))
@@ -302,14 +288,14 @@ def test_orders_that_agree_are_asked_once(
     monkeypatch.setattr(f, "_forward", lambda model, group, autocast: seen.extend(group) or
                         torch.zeros(len(group), 2))  # fmt: skip
     f.areas(bright, {"map": cells, "scaled": 7 * cells}, x, 0, ["deletion"], shares=QUARTERS)
-    assert len(seen) == 2 + 3  # the clip whole and spoilt, and three shares of one order
+    assert len(seen) == 2 + 3  # the clip whole and all of it removed, and three shares of one order
     f.areas(bright, {"map": cells, "other": -cells}, x, 0, ["deletion"], shares=QUARTERS)
     assert len(seen) == 5 + 2 + 6
 
 
-def test_the_network_asked_again_about_one_clip(bright: VideoModel) -> None:
+def test_all_perturbation_tests_of_one_clip(bright: VideoModel) -> None:
     e = gv.explain(bright, noise_clip(), method="hirescam")
-    found = f.ask(bright, e, 0, seed=1)
+    found = f.perturbation_tests(bright, e, 0, seed=1)
     assert {measure for measure, _, _ in found} == {*f.CURVES, "randomisation", "reversal", "shift"}
     assert {who for m, _, who in found if m in f.CURVES} == {"map", "random", "motion", "end"}
     assert found["reversal", "alike", "map"] == pytest.approx(1)
@@ -317,6 +303,32 @@ def test_the_network_asked_again_about_one_clip(bright: VideoModel) -> None:
     alone = f.randomisation(bright, [e.clip], [0], "hirescam", depths=(1, 2), seeds=(1,))[0, :, 0]
     kept = [found["randomisation", part, "map"] for part in ("head", "all")]
     assert kept == pytest.approx(alone.tolist(), nan_ok=True)
+
+
+def test_a_clips_tests_do_not_depend_on_how_many_others_are_tested(bright: VideoModel) -> None:
+    """Nor on which were tested before: all draws are the clip's own, told by its id."""
+    rows = []
+    for n in range(4):
+        e = gv.explain(bright, noise_clip(n), method="hirescam")
+        right = n != 1  # the network does not name the class of clip 1
+        score = ClipScore(f"clip {n}", "left", right, False, False, 0.0, 0.0, 0.0, {})
+        rows.append((score, e, n % 2, f"id {n}"))
+
+    def tests(count: int, *chosen: int) -> list[Mapping[tuple[str, str, str], float]]:
+        tested = PerturbationTests(bright, count)
+        return [tested(*rows[n]).perturbation_tests for n in chosen]
+
+    few, many = tests(2, 0, 1, 2, 3), tests(100, 0, 1, 2, 3)
+    assert [len(found) > 20 for found in few] == [True, False, True, False]
+    assert [len(found) > 20 for found in many] == [True, False, True, True]
+    assert few[:3] == many[:3]
+    alone = tests(1, 3)[0]
+    assert ("splicing", "halves", "map") in many[3].keys() - alone.keys()  # joined with clip 0
+    assert alone.items() <= many[3].items()
+    e = rows[0][1]
+    assert few[0].items() == f.perturbation_tests(bright, e, 0, seed=crc32(b"id 0")).items()
+    random = ("deletion", "logit", "random")
+    assert few[0][random] != f.perturbation_tests(bright, e, 0, seed=crc32(b"id 1"))[random]
 
 
 # --- reversal, shift --------------------------------------------------------------------------
@@ -329,7 +341,7 @@ def explanation_of(cells: np.ndarray, targets: int = 1) -> Explanation:
         np.zeros((FRAMES, SIDE, SIDE, 3), np.uint8),
         np.arange(FRAMES) / 4,
         np.zeros(FRAMES, bool),
-        "made",
+        "synthetic",
     )
     grid = Grid(time, axis, axis, SQUARE)
     signed = np.broadcast_to(cells.astype("f4"), (targets, *cells.shape))
@@ -338,7 +350,7 @@ def explanation_of(cells: np.ndarray, targets: int = 1) -> Explanation:
 
 def noise_clip(seed: int = 0) -> Clip:
     frames = np.random.default_rng(seed).integers(0, 255, (FRAMES, SIDE, SIDE, 3), np.uint8)
-    return Clip(frames, np.arange(FRAMES) / 4, np.zeros(FRAMES, bool), "made")
+    return Clip(frames, np.arange(FRAMES) / 4, np.zeros(FRAMES, bool), "synthetic")
 
 
 def test_a_network_without_memory_is_equivariant(bright: VideoModel) -> None:
@@ -410,8 +422,8 @@ def test_energy_and_rank_accuracy_are_those_of_quantus() -> None:
     mass = quantus.RelevanceMassAccuracy(**options)(**batch)
     order = quantus.RelevanceRankAccuracy(**options)(**batch)
     for n in range(2):
-        assert metrics.energy(drawn[n], truth[n]) == pytest.approx(mass[n], abs=1e-5)
-        assert metrics.rank_accuracy(drawn[n], truth[n]) == pytest.approx(order[n], abs=1e-5)
+        assert localisation.energy(drawn[n], truth[n]) == pytest.approx(mass[n], abs=1e-5)
+        assert localisation.rank_accuracy(drawn[n], truth[n]) == pytest.approx(order[n], abs=1e-5)
 
 
 @quantus_missing
@@ -443,7 +455,7 @@ def test_deletion_is_pixel_flipping_of_quantus(bright: VideoModel) -> None:
         x,
         [f.ranks_of(cells)],
         [1],
-        baseline="zeros",
+        baseline="mean-colour",
         shares=np.arange(1, 9) / 8,
     )
     assert np.allclose(ours[0], np.array(theirs)[0][2::3], atol=1e-4)

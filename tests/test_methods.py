@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 
 import gradcam_video as gv
+from gradcam_video.attribution import baselines
 from gradcam_video.attribution import gradcam as core
 from gradcam_video.attribution.long_video import join
 from gradcam_video.attribution.methods import METHODS
@@ -116,7 +117,7 @@ def model_of(net: nn.Module, size: tuple[int, int] = SIZE, layer: str | None = N
     return VideoModel(net, labels(), size=size, frames=4, cam_layer=layer, quiet=True)
 
 
-def made(head: str, seed: int = 0, double: bool = True) -> VideoModel:
+def with_head(head: str, seed: int = 0, double: bool = True) -> VideoModel:
     torch.manual_seed(seed)
     net = Net(HEADS[head]()).eval()
     # Weights as small as at birth would leave the soft maximum a mean.
@@ -147,7 +148,7 @@ PAIRS = [(m, h) for m in METHODS for h in HEADS if applies(m, h)]
 
 @pytest.mark.parametrize(("method", "head"), PAIRS)
 def test_a_batch_equals_one_by_one_and_classes_are_rows_of_all(method: str, head: str) -> None:
-    model, x = made(head), clips_of(3)
+    model, x = with_head(head), clips_of(3)
     with torch.no_grad():
         expected = model.net(x)
     every = run(method, model, x, range(K))
@@ -204,7 +205,7 @@ class Fails(nn.Module):
 
 @pytest.mark.parametrize(("method", "head"), PAIRS)
 def test_the_network_is_left_as_it_was(method: str, head: str) -> None:
-    model, x = made(head), clips_of(2)
+    model, x = with_head(head), clips_of(2)
     net = model.net.train()
     net.norm.eval()
     next(net.parameters()).requires_grad_(False)
@@ -239,7 +240,7 @@ def test_the_network_is_left_as_it_was_also_when_something_raises(method: str) -
 @pytest.mark.parametrize(("method", "head"), PAIRS)
 def test_without_evidence_the_maps_are_zero_and_flagged(method: str, head: str) -> None:
     """A layer that never answers, and logits that do not depend on it: empty, never NaN."""
-    model = made(head, double=False)
+    model = with_head(head, double=False)
     nn.init.zeros_(model.net.norm.weight)
     nn.init.constant_(model.net.norm.bias, -1)
     last = model.net.head[-1] if isinstance(model.net.head, nn.Sequential) else model.net.head.fc
@@ -255,7 +256,7 @@ def test_without_evidence_the_maps_are_zero_and_flagged(method: str, head: str) 
 def picture(frames: int = 4, seed: int = 0, size: tuple[int, int] = (20, 31)) -> Clip:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 255, (frames, *size, 3), dtype=np.uint8)
-    return Clip(pixels, np.arange(frames) / 4, np.zeros(frames, bool), "made")
+    return Clip(pixels, np.arange(frames) / 4, np.zeros(frames, bool), "synthetic")
 
 
 def explained(model: VideoModel, method: str, **options: Any) -> gv.Explanation:
@@ -264,7 +265,7 @@ def explained(model: VideoModel, method: str, **options: Any) -> gv.Explanation:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_explain_takes_every_method(method: str) -> None:
-    model = made("mean, linear", double=False)
+    model = with_head("mean, linear", double=False)
     e = explained(model, method)
     top = int(e.logits.argmax())
     assert e.classes.tolist() == ([top] if method in COSTLY else [0, 1, 2, 3])
@@ -282,23 +283,23 @@ def test_explain_takes_every_method(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_lower_precision_gives_float32_maps(method: str) -> None:
-    model = made("mean, linear", double=False)
+    model = with_head("mean, linear", double=False)
     e = explained(model, method, autocast=True)
     assert e.signed.dtype == np.float32 and np.isfinite(e.signed).all()
 
 
 def test_options_that_were_given_are_said() -> None:
-    e = explained(made("mean, linear", double=False), "rise", seed=7)
+    e = explained(with_head("mean, linear", double=False), "rise", seed=7)
     assert "rise: masks=12, seed=7" in e.remark
 
 
-# --- what does not apply, and what is asked wrongly, says so in one line --------------------------
+# --- what does not apply, and what is wrongly given, says so in one line --------------------------
 
 
 @pytest.mark.parametrize("head", ["recurrent", "soft maximum", "convolved"])
 def test_cam_refuses_a_head_that_is_not_mean_and_linear(head: str) -> None:
     with pytest.raises(gv.BadInput, match=r"cam needs global average pooling.*use gradcam"):
-        run("cam", made(head), clips_of(1))
+        run("cam", with_head(head), clips_of(1))
 
 
 @pytest.mark.parametrize("method", ["guided-gradient", "deconvolution"])
@@ -319,7 +320,7 @@ def test_integrated_gradients_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(gv.BadInput, match="needs captum: pip install"):
-        run("integrated-gradients", made("mean, linear"), clips_of(1))
+        run("integrated-gradients", with_head("mean, linear"), clips_of(1))
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,15 @@ def test_integrated_gradients_says_what_to_install(monkeypatch: pytest.MonkeyPat
         ("rise", {"masks": 0}, "masks=0: give a whole number, 1 or more"),
         ("rise", {"share": 1}, "share=1"),
         ("rise", {"coarse": (2, 2)}, "moments, rows, columns"),
-        ("occlusion", {"baseline": "noise"}, "unknown baseline 'noise': use mean or frozen"),
+        (
+            "occlusion",
+            {"baseline": "noise"},
+            "unknown baseline 'noise': use one of mean-colour, blur",
+        ),
+        ("occlusion", {"baseline": "frozen"}, "has another name now: first-frame"),
+        ("rise", {"baseline": "mean"}, "has another name now: mean-colour"),
+        ("rise", {"baseline": "hold-frame"}, "removed by degrees: use one of mean-colour, blur"),
+        ("integrated-gradients", {"baseline": "hold-frame"}, "removed by degrees"),
         ("occlusion", {"window": (2, 2)}, "frames, rows, columns"),
         ("occlusion", {"step": (1, 0, 1)}, "step=0"),
         ("integrated-gradients", {"steps": 2.5}, "steps=2.5"),
@@ -343,18 +352,18 @@ def test_integrated_gradients_says_what_to_install(monkeypatch: pytest.MonkeyPat
 )
 def test_options_are_checked(method: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(gv.BadInput, match=says) as caught:
-        gv.explain(made("mean, linear", double=False), picture(), method=method, **options)
+        gv.explain(with_head("mean, linear", double=False), picture(), method=method, **options)
     assert "\n" not in str(caught.value)
 
 
 def test_a_temporal_mask_needs_moments() -> None:
     with pytest.raises(gv.BadInput, match="more than one frame"):
-        run("temporal-mask", made("mean, linear"), clips_of(1, frames=1))
+        run("temporal-mask", with_head("mean, linear"), clips_of(1, frames=1))
 
 
 @pytest.mark.parametrize("method", ["random", "rise"])
 def test_a_seed_decides_what_is_drawn(method: str) -> None:
-    model, x = made("convolved"), clips_of(2)
+    model, x = with_head("convolved"), clips_of(2)
     first, again = (run(method, model, x, seed=1).signed for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, run(method, model, x, seed=2).signed)
@@ -362,7 +371,7 @@ def test_a_seed_decides_what_is_drawn(method: str) -> None:
 
 
 def test_windows_explained_for_different_classes_are_not_joined() -> None:
-    model = made("mean, linear", double=False)
+    model = with_head("mean, linear", double=False)
     clip = picture()
     windows = [explained(model, "guided-gradient", classes=[k]) for k in (0, 1)]
     with pytest.raises(gv.BadInput, match="name the classes"):
@@ -416,7 +425,7 @@ BY_HAND: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def test_methods_of_the_heads_gradient_equal_the_paper_by_hand(
     method: str, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, x = made(head), clips_of(2)
+    model, x = with_head(head), clips_of(2)
     monkeypatch.setattr(core, "GRADIENT_BYTES", 2 * 6 * 4 * 5 * 7 * 8 * 3)  # three classes at once
     signed = run(method, model, x).signed
     for n in range(2):
@@ -426,14 +435,14 @@ def test_methods_of_the_heads_gradient_equal_the_paper_by_hand(
 
 
 def test_behind_mean_and_linear_four_methods_are_one() -> None:
-    model, x = made("mean, linear"), clips_of(2)
+    model, x = with_head("mean, linear"), clips_of(2)
     gradcam = run("gradcam", model, x).signed
     for method in ("gradcam-per-step", "hirescam", "xgradcam"):
         torch.testing.assert_close(run(method, model, x).signed, gradcam)
     cells = gradcam[0, 0].numel()
     torch.testing.assert_close(run("cam", model, x).signed, gradcam * cells)
     # Elsewhere they part.
-    model = made("convolved")
+    model = with_head("convolved")
     gradcam = run("gradcam", model, x).signed
     for method in ("gradcam-per-step", "hirescam", "xgradcam", "layercam", "gradcam++"):
         other = run(method, model, x).signed
@@ -441,7 +450,7 @@ def test_behind_mean_and_linear_four_methods_are_one() -> None:
 
 
 def test_cam_is_the_linear_layers_weights_and_its_mean_the_logit() -> None:
-    model, x = made("mean, linear"), clips_of(2)
+    model, x = with_head("mean, linear"), clips_of(2)
     found, fc = run("cam", model, x), model.net.head[-1]
     a, _ = head_by_hand(model, x[0], 0)
     torch.testing.assert_close(found.signed[0, 3], torch.einsum("c,cthw->thw", fc.weight[3], a))
@@ -450,7 +459,7 @@ def test_cam_is_the_linear_layers_weights_and_its_mean_the_logit() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_ablationcam_equals_zeroing_one_channel_after_another(head: str) -> None:
-    model, x = made(head), clips_of(2)
+    model, x = with_head(head), clips_of(2)
     signed = run("ablationcam", model, x).signed
     with torch.no_grad():
         for n in range(2):
@@ -479,7 +488,7 @@ def _activations(model: VideoModel, x: Tensor) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_scorecam_equals_the_paper_by_hand(head: str) -> None:
-    model, x = made(head), clips_of(1)
+    model, x = with_head(head), clips_of(1)
     signed = run("scorecam", model, x).signed[0]
     a, _ = _activations(model, x[0])
     scores = []
@@ -499,7 +508,7 @@ def test_scorecam_equals_the_paper_by_hand(head: str) -> None:
 
 @pytest.mark.parametrize("centred", [False, True])
 def test_eigencam_is_the_first_singular_vector_with_a_settled_sign(centred: bool) -> None:
-    model, x = made("recurrent"), clips_of(2)
+    model, x = with_head("recurrent"), clips_of(2)
     signed = run("eigencam", model, x, centred=centred).signed
     for n in range(2):
         flat = _activations(model, x[n])[0].flatten(1).T.numpy()  # (Z, C)
@@ -512,10 +521,27 @@ def test_eigencam_is_the_first_singular_vector_with_a_settled_sign(centred: bool
         assert (signed >= 0).all()  # activations are not negative, so neither is their axis
 
 
-@pytest.mark.parametrize("baseline", ["mean", "frozen"])
+def hidden_by_hand(x: Tensor, box: tuple[slice, ...], baseline: str) -> Tensor:
+    """Clips (N, 3, T, H, W) in which a box shows something else."""
+    before = box[0].start - 1
+    shown = {
+        "mean-colour": torch.zeros_like(x),
+        "blur": baselines.blur(x, x > 0),  # held to torchvision in test_baselines.py
+        "mean-frame": x.mean(dim=2, keepdim=True).expand_as(x),
+        "median-frame": x.sort(dim=2).values[:, :, 1:2].expand_as(x),  # of four frames
+        "first-frame": x[:, :, :1].expand_as(x),
+        # The frame before the box; where it begins with the clip, the frame after it.
+        "hold-frame": x[:, :, before if before >= 0 else box[0].stop][:, :, None].expand_as(x),
+    }
+    hidden = x.clone()
+    hidden[(..., *box)] = shown[baseline][(..., *box)]
+    return hidden
+
+
+@pytest.mark.parametrize("baseline", baselines.BASELINES)
 @pytest.mark.parametrize("head", HEADS)
 def test_occlusion_equals_hiding_by_hand(head: str, baseline: str) -> None:
-    model, x = made(head), clips_of(2)
+    model, x = with_head(head), clips_of(2)
     options = {"window": (2, 4, 6), "step": (1, 3, 4), "baseline": baseline}
     found = run("occlusion", model, x, **options)
     assert [a.cells for a in found.axes] == [3, 3, 3]
@@ -523,10 +549,8 @@ def test_occlusion_equals_hiding_by_hand(head: str, baseline: str) -> None:
                                                           [2.5, 6.5, 10.5]]  # fmt: skip
     with torch.no_grad():
         for t, r, c in np.ndindex(3, 3, 3):
-            hidden = x.clone()
-            box = (..., slice(t, t + 2), slice(3 * r, 3 * r + 4), slice(4 * c, 4 * c + 6))
-            hidden[box] = 0 if baseline == "mean" else x[:, :, :1].expand_as(x)[box]
-            lost = model.net(x) - model.net(hidden)
+            box = (slice(t, t + 2), slice(3 * r, 3 * r + 4), slice(4 * c, 4 * c + 6))
+            lost = model.net(x) - model.net(hidden_by_hand(x, box, baseline))
             torch.testing.assert_close(found.signed[:, :, t, r, c], lost)
 
 
@@ -539,7 +563,7 @@ def test_occlusion_covers_a_clip_that_its_step_does_not_divide() -> None:
 
 
 def test_rise_equals_the_paper_by_hand_and_knows_zero() -> None:
-    model, x = made("recurrent"), clips_of(1)
+    model, x = with_head("recurrent"), clips_of(1)
     method = METHODS["rise"](masks=20, seed=3, cells=SIZE[1])  # its cells are the pixels
     found = method(model, x, at_once=7)
     pixels, cells = [], []
@@ -648,7 +672,7 @@ def test_maps_equal_those_of_torchcam(method: str, name: str, r3d: VideoModel) -
 
 
 def test_cam_equals_torchcams() -> None:
-    model, x = made("mean, linear"), clips_of(2)
+    model, x = with_head("mean, linear"), clips_of(2)
     signed = run("cam", model, x).signed
     assert (
         furthest(signed[:, 2], torchcam_map("CAM", model, x, 2, input_shape=(3, 4, *SIZE))) < 1e-9
@@ -681,7 +705,7 @@ def captum_of(name: str, model: VideoModel) -> Any:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_occlusion_equals_captums(head: str) -> None:
-    model, x = made(head), clips_of(2)
+    model, x = with_head(head), clips_of(2)
     window = (2, 5, 7)
     found = run("occlusion", model, x, window=window, step=window)
     for k in (0, 2):
@@ -720,8 +744,12 @@ def test_rules_of_relus_equal_captums(method: str, name: str) -> None:
 
 
 def test_integrated_gradients_equal_a_sum_by_hand_and_are_complete() -> None:
-    model, x = made("convolved"), clips_of(1)
-    for baseline, base in (("mean", 0 * x), ("frozen", x[:, :, :1].expand_as(x))):
+    model, x = with_head("convolved"), clips_of(1)
+    for baseline, base in (
+        ("mean-colour", 0 * x),
+        ("first-frame", x[:, :, :1].expand_as(x)),
+        ("mean-frame", x.mean(dim=2, keepdim=True).expand_as(x)),
+    ):
         found = run("integrated-gradients", model, x, range(K), steps=60, baseline=baseline)
         points, weights = np.polynomial.legendre.leggauss(60)  # on -1..1
         for k in range(K):
@@ -778,13 +806,13 @@ def test_gradcam_plus_plus_of_torchcam_forgets_its_denominator() -> None:
 
 def test_score_cam_and_ablation_cam_of_pytorch_grad_cam_stop_at_a_clip() -> None:
     """They take pictures only; the second leaves its own layer in the network when it raises."""
-    model, x = made("convolved", double=False), clips_of(1).float()
+    model, x = with_head("convolved", double=False), clips_of(1).float()
     with pytest.raises(ValueError, match="same number of spatial dimensions"):
         pytorch_grad_cam_map("ScoreCAM", model, x, 0)
     with pytest.raises(RuntimeError, match="repeat dims"):
         pytorch_grad_cam_map("AblationCAM", model, x, 0)
     assert "AblationLayer" in [type(module).__name__ for module in model.net.modules()]
-    model = made("convolved", double=False)
+    model = with_head("convolved", double=False)
     for method in ("scorecam", "ablationcam"):
         assert run(method, model, x).signed.isfinite().all()
 
@@ -822,7 +850,7 @@ def test_the_one_place_that_counts_is_found(method: str, at: tuple[int, int, int
     t, r, c = at
     frames = np.full((8, 48, 80, 3), 90, np.uint8)
     frames[t, 2 * r - 8 : 2 * r + 10, 2 * c - 8 : 2 * c + 10] = 250
-    clip = Clip(frames, np.arange(8) / 4, np.zeros(8, bool), "made")
+    clip = Clip(frames, np.arange(8) / 4, np.zeros(8, bool), "synthetic")
     options = {
         "rise": {"masks": 600, "coarse": (4, 5, 5)},
         "temporal-mask": {"steps": 30},
@@ -845,7 +873,7 @@ def test_freezing_marks_the_moment_of_the_change_for_the_class_that_needs_it() -
                        cam_layer="relu", quiet=True)  # fmt: skip
     frames = np.zeros((8, 24, 40, 3), np.uint8)
     frames[4] = 255
-    clip = Clip(frames, np.arange(8) / 4, np.zeros(8, bool), "made")
+    clip = Clip(frames, np.arange(8) / 4, np.zeros(8, bool), "synthetic")
     for label in "ab":
         e_of[label] = gv.explain(
             model, clip, method="temporal-mask", classes=[label], steps=120, sparse=0.05

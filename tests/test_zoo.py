@@ -24,9 +24,9 @@ from torchvision.models import get_model
 
 import gradcam_video as gv
 from gradcam_video import cli
-from gradcam_video.attribution.gradcam import _head_gradients
+from gradcam_video.attribution.gradcam import head_gradients
 from gradcam_video.attribution.methods import METHODS
-from gradcam_video.attribution.methods.base import Run
+from gradcam_video.attribution.methods.base import ForwardContext
 from gradcam_video.data.clip import Clip
 from gradcam_video.data.labels import TEMPLATES
 from gradcam_video.models import huggingface as hub
@@ -135,8 +135,8 @@ def test_no_gradient_is_zero(name: str) -> None:
     """The layer that is read reaches the logits of every class, from every place in its map."""
     need(name)
     model = small(name)
-    logits, cells = Run(model, clips(model, 1)).cut()
-    for gradients in _head_gradients(logits, cells, torch.arange(K)):
+    logits, cells = ForwardContext(model, clips(model, 1)).head_graph()
+    for gradients in head_gradients(logits, cells, torch.arange(K)):
         assert (gradients.abs().sum(dim=(1, 2, 3, 4, 5)) > 0).all()
         assert (gradients.abs().sum(dim=(0, 1, 2)) > 0).float().mean() > 0.9  # (T', h, w)
 
@@ -155,7 +155,7 @@ def test_behind_the_last_block_only_the_class_token_has_a_gradient(
         frames=model.frames,
         cam_layer=last or "net.timesformer.encoder.layer.2",
     )
-    logits, cells = Run(late, clips(late, 1)).cut()
+    logits, cells = ForwardContext(late, clips(late, 1)).head_graph()
     (gradients,) = torch.autograd.grad(logits.sum(), cells)
     assert gradients.abs().max() == 0
 
@@ -296,7 +296,7 @@ def test_tokens_of_ones_own_network_are_found_and_said_aloud(
     VideoModel(model.net, model.labels, size=model.size, frames=8, name="mine")
     said = caplog.text
     assert "mine: reading layer 'blocks.2.norm1', activations (C, T', h, w) (16, 4, 4, 6)" in said
-    assert "folded from 'n (t h w) c' behind 1 of 4×4×6" in said
+    assert "folded from 'n (t h w) c' of 4×4×6, after 1 that are no cells" in said
 
 
 def test_a_shared_relu_that_ends_in_the_linear_layers_is_not_the_layer() -> None:

@@ -19,9 +19,9 @@ from ..models.video_model import VideoModel
 from .methods import METHODS
 from .methods.base import Method
 
-# So many changed copies of a clip go through a CPU together: half the time of one by one, and
-# without a graph still small.
 COPIES = 4
+"""So many changed copies of a clip go through a CPU together: half the time of one by one, and
+without a graph still small."""
 
 
 @overload
@@ -56,21 +56,23 @@ def explain(
         options: of the method, such as masks=2000 of "rise": the fields of its class.
 
     Returns:
-        Explanation with float32 arrays on the CPU, whatever the device.
+        Explanation with float32 arrays on the CPU, whatever the device; a list for a list.
 
     Raises:
         BadInput: unknown method, option or class, a clip that the network cannot take, or a method
             that does not apply to the network.
     """
-    how = _method(method, options)
+    how = method_named(method, options)
     wanted = _wanted(model, classes)
     clips = [clip] if isinstance(clip, Clip) else list(clip)
     explanations: list[Explanation] = []
     for group in _batches(clips, batch or clips_at_once(model)):
         started = time.perf_counter()
+        # First the clips as the network takes them, and where its cells lie on them.
         inputs = [model.preprocess(c) for c in group]
         x = torch.cat([x for x, _ in inputs])  # (N, 3, T, H, W)
         axes, align = model.grid_axes(x.shape[1:])
+        # Then the method: logits and signed maps of all of them.
         classes_ = None if wanted is None else torch.from_numpy(wanted)
         at_once = batch or max(COPIES, clips_at_once(model))
         found = how(model, x, classes_, autocast=autocast, at_once=at_once)
@@ -80,6 +82,7 @@ def explain(
         rows = np.arange(len(model.labels)) if wanted is None else wanted
         own = None if found.classes is None else found.classes.cpu().numpy()  # (N, k)
         seconds = (time.perf_counter() - started) / len(group)
+        # Last an Explanation of each clip, which knows no network any more.
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
             if options:
@@ -109,8 +112,13 @@ def clips_at_once(model: VideoModel) -> int:
     return 1 if model.device.type == "cpu" else 8
 
 
-def _method(name: str, options: Mapping[str, Any]) -> Method:
-    """A method by name, with its options."""
+def method_named(name: str, options: Mapping[str, Any] | None = None) -> Method:
+    """A method by name, with its options. No network is needed: call it before one is loaded.
+
+    Raises:
+        BadInput: unknown method or option, or a value that the option cannot have.
+    """
+    options = options or {}
     if name not in METHODS:
         raise BadInput(f"unknown method {name!r}: use one of {', '.join(METHODS)}")
     known = [field.name for field in fields(METHODS[name])]
@@ -122,6 +130,7 @@ def _method(name: str, options: Mapping[str, Any]) -> Method:
 
 
 def _wanted(model: VideoModel, classes: Sequence[str | int] | None) -> np.ndarray | None:
+    """The model's indices of classes by name or index, sorted, each once: int64 (k,)."""
     if classes is None:
         return None
     known = len(model.labels)
@@ -130,7 +139,7 @@ def _wanted(model: VideoModel, classes: Sequence[str | int] | None) -> np.ndarra
         if not 0 <= row < known:
             raise BadInput(f"no class {row}: {model.name} has {known}, numbered from 0")
     if not rows:
-        raise BadInput("no classes asked for: leave classes out to get all")
+        raise BadInput("no classes are named: leave classes out to get all")
     return np.unique(np.array(rows, dtype=np.int64))
 
 

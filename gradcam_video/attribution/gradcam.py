@@ -1,22 +1,22 @@
-"""The core: one forward of a network gives the logits and the maps of every class.
+"""Grad-CAM: one forward of a network gives the logits and the maps of every class.
 
-Grad-CAM (Selvaraju et al. 2017, eqs. 1 and 2), for activations A of C channels with Z = T'·h·w
-cells, and the logit y of class k before softmax:
+Selvaraju et al. 2017 (arXiv:1610.02391), eqs. 1 and 2. The CAM layer gives activations A of C
+channels in Z = T'·h·w cells, and y[k] is the logit of class k, before softmax:
 
     alpha[k, c] = (1 / Z) * sum over cells i of  d y[k] / d A[c, i]
     signed[k]   = sum over c of  alpha[k, c] * A[c]             map[k] = ReLU(signed[k])
 
-Nothing in front of A is needed for the gradient, so the forward runs without a graph up to the CAM
-layer. Behind it there are two cases, which agree wherever both apply:
+No gradient is needed of anything before A, so the forward runs without a graph up to the CAM layer
+(`catch.py`). What comes after it, the head, is of one of two kinds:
 
-- mean over all cells + one linear layer: y[k] = b[k] + sum_c w[k, c] * mean_i A[c, i], therefore
-  alpha = w / Z exactly, and all K maps are one matrix product (for a network that averages a map
-  of class scores they are that map);
-- any other head: only the head is recorded, and its vector-Jacobian product is taken for many
+- The mean over all cells and one linear layer: y[k] = b[k] + sum_c w[k, c] * mean_i A[c, i]. Then
+  d y[k] / d A[c, i] = w[k, c] / Z in every cell, so alpha = w / Z exactly. Nothing has to be
+  differentiated, and all K maps are one matrix product. (In a network that averages a map of class
+  scores, A holds them already: alpha = 1 / Z.)
+- Any other head: only the head is recorded, and its vector-Jacobian product is taken for many
   classes at once.
 
-A layer that gives tokens, or channels last, is folded into A and A back into its output, at the one
-place where the network is caught (`_Catch`); class tokens stay what they were.
+Where both apply they agree, which the tests hold them to.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
-from ..models.modes import _at_least_float32, evaluating
+from ..models.modes import at_least_float32, evaluating
 from ..models.video_model import VideoModel
-from .catch import _Catch, _Cut
+from .catch import HeadGraphCatch, LayerCatch
 
-# The gradients of so many classes are held at once, in bytes (they are as large as A for each).
 GRADIENT_BYTES = 64 * 2**20
+"""The gradients of one class are as large as A. So many bytes of them are held at once."""
 
 
 def maps_of(
@@ -68,75 +68,90 @@ def maps_of(
     Raises:
         BadInput: the logits do not depend on the layer.
     """
-    layer, record = model.cam_layer, model.trace(x.shape[1:])
-    head = None if per_step or by_gradient else record.linear_head(layer)
+    shape = x.shape[1:]
+    head = None if per_step or by_gradient else model.trace(shape).linear_head(model.cam_layer)
     with evaluating(model.net):
         if head is None:
-            catch = _Cut(model, x.shape[1:])
-            logits, activations = catch.run(x, autocast)
-            wanted = _indices(classes, logits)
-            signed = _by_gradient(logits, activations, wanted, per_step)
+            logits, activations = HeadGraphCatch(model, shape).run(x, autocast)
+            signed = _by_gradient(logits, activations, class_indices(classes, logits), per_step)
         else:
-            catch = _Catch(model, x.shape[1:])
-            logits, activations = catch.run(x, autocast)
-            wanted = _indices(classes, logits)
+            logits, activations = LayerCatch(model, shape).run(x, autocast)
+            wanted = class_indices(classes, logits)
             if head.weight is None:  # the activations are class scores already: alpha = 1 / Z
-                signed = _at_least_float32(activations[:, wanted]) / activations[0, 0].numel()
+                signed = at_least_float32(activations[:, wanted]) / activations[0, 0].numel()
             else:
                 weight = model.net.get_parameter(head.weight).detach()  # (K, C)
                 signed = _by_weights(weight[wanted], activations)
-    return _at_least_float32(logits.detach()), signed
+    return at_least_float32(logits.detach()), signed
 
 
-def _indices(classes: Tensor | None, logits: Tensor) -> Tensor:
+def class_indices(classes: Tensor | None, logits: Tensor) -> Tensor:
+    """The classes that are wanted, or all K of logits (N, K): int64 (k,), on their device."""
     if classes is None:
         return torch.arange(logits.shape[1], device=logits.device)
     return classes.to(logits.device)
+
+
+# --- a head of mean + linear --------------------------------------------------------------------
 
 
 def _by_weights(weight: Tensor, activations: Tensor) -> Tensor:
     """CAM (Zhou et al. 2016) on Grad-CAM's scale, alpha = w / Z: (k, C), (N, C, …) -> (N, k, …)."""
     flat = activations.flatten(2)  # (N, C, Z)
     # Scaling the maps, not the weights: in half precision w / Z would vanish.
-    signed = _at_least_float32(weight) @ _at_least_float32(flat) / flat.shape[2]  # (N, k, Z)
-    return signed.unflatten(2, activations.shape[2:])
+    signed = at_least_float32(weight) @ at_least_float32(flat) / flat.shape[2]  # (N, k, Z)
+    return signed.unflatten(2, activations.shape[2:])  # (N, k, T', h, w)
+
+
+# --- any other head -----------------------------------------------------------------------------
 
 
 def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step: bool) -> Tensor:
     """Grad-CAM through any head: (N, K), (N, C, T', h, w) -> (N, k, T', h, w)."""
     over = (-2, -1) if per_step else (-3, -2, -1)
     signed = []
-    for gradients in _head_gradients(logits, activations, classes):  # (j, N, C, T', h, w)
-        alpha = gradients.mean(dim=over, keepdim=True)
-        # Summed over the channels: (j, N, C, …) * (N, C, T', h, w) -> (N, j, T', h, w)
-        weights = alpha.squeeze((-2, -1)) if per_step else alpha.squeeze((-3, -2, -1))
-        rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"
-        signed.append(torch.einsum(rule, weights, activations.detach()))
-    return _at_least_float32(torch.cat(signed, dim=1))
+    for gradients in head_gradients(logits, activations, classes):  # (j, N, C, T', h, w)
+        alpha = gradients.mean(dim=over)  # (j, N, C), or (j, N, C, T') per step
+        rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"  # summed over c
+        signed.append(torch.einsum(rule, alpha, activations.detach()))
+    return at_least_float32(torch.cat(signed, dim=1))
 
 
-def _head_gradients(logits: Tensor, activations: Tensor, classes: Tensor) -> Iterator[Tensor]:
-    """d y[k] / d A of every class, some at a time: (j, N, C, T', h, w) each."""
+def head_gradients(logits: Tensor, activations: Tensor, classes: Tensor) -> Iterator[Tensor]:
+    """d y[k] / d A of every class, j of them at a time.
+
+    Args:
+        logits: (N, K), of `HeadGraphCatch`.
+        activations: (N, C, T', h, w), the leaf of their graph.
+        classes: int64 (k,).
+
+    Yields:
+        (j, N, C, T', h, w), as many classes as `GRADIENT_BYTES` hold.
+
+    Raises:
+        BadInput: the logits do not depend on the activations.
+    """
     several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
     for some in classes.split(several):
-        # Row j asks every clip of the batch for its class some[j]: clips do not mix in a forward.
-        ask = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
-        ask[torch.arange(len(some)), :, some] = 1  # (j, N, K)
-        yield _vjp(logits, activations, ask)
+        # Row j is one in the logit some[j] of every clip: clips do not mix in a forward, so that
+        # the gradient of the sum over clips is each clip's own.
+        rows = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
+        rows[torch.arange(len(some)), :, some] = 1  # (j, N, K)
+        yield _vjp(logits, activations, rows)
 
 
-def _vjp(logits: Tensor, activations: Tensor, ask: Tensor) -> Tensor:
-    """Vector-Jacobian products for a stack of vectors, batched where autograd can."""
+def _vjp(logits: Tensor, activations: Tensor, rows: Tensor) -> Tensor:
+    """Vector-Jacobian products for a stack of vectors (j, N, K), batched where autograd can."""
     options: dict[str, Any] = {"retain_graph": True, "allow_unused": True}
     gradients: Tensor | None = None
     if logits.requires_grad:
         try:
             (gradients,) = torch.autograd.grad(
-                logits, activations, ask, is_grads_batched=True, **options
+                logits, activations, rows, is_grads_batched=True, **options
             )
         except RuntimeError:  # some backward formulas cannot be batched (vmap): one by one then
-            rows = [torch.autograd.grad(logits, activations, v, **options)[0] for v in ask]
-            gradients = torch.stack(rows)
+            singly = [torch.autograd.grad(logits, activations, row, **options)[0] for row in rows]
+            gradients = torch.stack(singly)
     if gradients is None:
         raise BadInput("the logits do not depend on the CAM layer: name another with cam_layer=")
     return gradients

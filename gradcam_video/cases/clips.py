@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Iterable, Iterator
@@ -15,18 +16,17 @@ from ..errors import BadInput
 from ..models.video_model import VideoModel
 from ..tabletop.scene import sample
 
-FIRST_SEED = 5_000_000  # scripts/train_tabletop.py trains on seeds from 500,000,000 on
-MADE_SCENES = 3  # per class
+log = logging.getLogger(__name__)
+
+FIRST_SEED = 5_000_000
+"""Of the synthetic scenes; scripts/train_tabletop.py trains on seeds from 500,000,000 on."""
+SCENES_PER_CLASS = 3
 CLEAR_OUTPUTS = "jupyter nbconvert --clear-output --inplace notebooks/0[567]*.ipynb"
-
-
-# --- clips ------------------------------------------------------------------------------------
-
-
-_MADE = (
-    "The clips are made ones (gradcam_video.tabletop), of scenes that were never trained on: "
-    f"{MADE_SCENES} of each class."
+SYNTHETIC_ORIGIN = (
+    "The clips are synthetic (gradcam_video.tabletop), of scenes that were never trained on: "
+    f"{SCENES_PER_CLASS} of each class."
 )
+"""What a page of such clips says of them."""
 
 
 def data_for(
@@ -46,22 +46,26 @@ def data_for(
     )
 
 
-def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
-    """Made clips with their true labels: every class that the model knows, several scenes.
+def synthetic_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
+    """Synthetic clips with their true labels: `SCENES_PER_CLASS` of every class that is known.
+
+    Args:
+        labels: the classes that the model knows.
+        seed: draws the scenes.
 
     Raises:
-        BadInput: the model knows none of the made world.
+        BadInput: none of them is a class of Tabletop.
     """
     known = {normalise_label(label) for label in labels}
     names = [label for label in FORTY_NAMES if normalise_label(label) in known]
     if not names:
         raise BadInput(
-            "this model has none of the 40 classes, so the made clips mean nothing to it: give "
-            "clips of its own with --data, or leave --model out"
+            "this model has none of the 40 classes, so the synthetic clips mean nothing to it: "
+            "give clips of its own with --data, or leave --model out"
         )
 
     def draw() -> Iterator[tuple[Clip, str]]:
-        for number, (_, label) in enumerate(product(range(MADE_SCENES), names)):
+        for number, (_, label) in enumerate(product(range(SCENES_PER_CLASS), names)):
             yield sample(label, FIRST_SEED + 1000 * seed + number).clip, label
 
     return draw()
@@ -70,12 +74,12 @@ def made_clips(labels: Iterable[str], seed: int) -> Iterator[tuple[Clip, str]]:
 def case_clips(
     model: VideoModel, data: str | Path | None = None, *, seed: int = 0, most: int = 120
 ) -> Iterator[tuple[Clip, str]]:
-    """Clips with their true labels: made ones, or those of a data set on disk.
+    """Clips with their true labels: synthetic ones, or those of a data set on disk.
 
-    A line says what pictures of a real data set mean for a notebook that stores them.
+    A warning says what pictures of a real data set mean for a notebook that stores them.
 
     Args:
-        data: a folder as `SomethingSomething` reads it; None: made clips.
+        data: a folder as `SomethingSomething` reads it; None: synthetic clips.
         seed: draws the clips.
         most: of a data set, so many at most.
 
@@ -83,10 +87,12 @@ def case_clips(
         BadInput: the model knows none of their classes, or the folder holds no data set.
     """
     if data is None:
-        return made_clips(model.labels, seed)
-    print(
-        f"From here on the outputs hold frames of {Path(data).name}, which may not be passed on. "
-        f"Clear them with: {CLEAR_OUTPUTS}"
+        return synthetic_clips(model.labels, seed)
+    log.warning(
+        "From here on the outputs hold frames of %s, which may not be passed on. "
+        "Clear them with: %s",
+        Path(data).name,
+        CLEAR_OUTPUTS,
     )
     return data_clips(data_for(model, str(data), None), model, most, seed)
 

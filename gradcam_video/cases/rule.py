@@ -27,6 +27,7 @@ from ..errors import BadInput
 from ..explanation import Explanation
 
 KINDS = ("positive", "medium", "negative")
+"""Kinds of case, in the order in which they are shown."""
 CLEAR = 0.3
 """How far apart two probabilities must be for a clear answer."""
 
@@ -69,15 +70,15 @@ class Case:
 
 def margin(e: Explanation, true_label: str) -> float:
     """Probability of the true class minus the highest probability of any other, -1 to 1."""
-    true = find_label(true_label, e.labels)
-    others = np.delete(e.probabilities, true)  # (K - 1,)
-    return float(e.probabilities[true]) - float(others.max(initial=0))
+    true_index = find_label(true_label, e.labels)
+    others = np.delete(e.probabilities, true_index)  # (K - 1,)
+    return float(e.probabilities[true_index]) - float(others.max(initial=0))
 
 
 def rank(e: Explanation, true_label: str) -> int:
     """Place of the true class among the predictions; 1 is first. Ties count against it."""
-    true = find_label(true_label, e.labels)
-    return int(np.sum(e.logits >= e.logits[true]))
+    true_index = find_label(true_label, e.labels)
+    return int(np.sum(e.logits >= e.logits[true_index]))
 
 
 def kind_of(e: Explanation, true_label: str) -> str:

@@ -2,7 +2,7 @@
 
 `gradcam-video figures` explains many clips whose true label is known, has `cases.choose` pick the
 positive, medium and negative ones, writes each as the post did (original beside heat map, moving)
-and a page to look at them. The clips are made ones, or those of a data set.
+and a page to look at them. The clips are synthetic, or those of a data set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..attribution.api import explain
-from ..cases.clips import _MADE, data_clips, data_for, made_clips
+from ..cases.clips import SYNTHETIC_ORIGIN, data_clips, data_for, synthetic_clips
 from ..cases.page import figures_page
 from ..cases.rule import KINDS, choose
 from ..errors import BadInput
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="Something-Something, or a set of `generate` (default: made clips)",
+        help="Something-Something, or a set of `generate` (default: synthetic clips)",
     )
     parser.add_argument("--split", metavar="S", help="of --data (default: test, or validation)")
     parser.add_argument("--count", type=int, default=14, help="how many figures (default: 14)")
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         model = model_from(options)
         failures: dict[str, str] = {}
         if options.data is None:
-            samples, origin = made_clips(model.labels, options.seed), _MADE
+            samples, origin = synthetic_clips(model.labels, options.seed), SYNTHETIC_ORIGIN
         else:
             data = data_for(model, options.data, options.split)
             most = max(MOST_CLIPS * options.count, len(model.labels))

@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..attribution.api import method_named
 from ..attribution.methods import METHODS
 from ..cases.clips import data_for
 from ..errors import BadInput
-from ..metrics.scoring import ALIGNS, score
+from ..metrics.localisation import ALIGNS
+from ..metrics.scoring import score
 from .options import add_model_options, model_from
 
 _LINES = (
@@ -24,7 +26,7 @@ _LINES = (
     ("temporal_iou", "temporal IoU"),
     ("following", "following"),
 )
-_ASKED = {
+_TESTS = {
     **{
         f"{what}{suffix}_gain": f"{what} {way}, gain over a random order"
         for what in ("deletion", "insertion")
@@ -63,11 +65,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
     parser.add_argument("--limit", type=int, metavar="N", help="so many clips, drawn at random")
     parser.add_argument(
+        "--perturbation-tests",
         "--ask",
         type=int,
         default=0,
         metavar="N",
-        help="ask the network again about N clips: deletion, insertion, randomisation, shift, …",
+        help="test N clips further: deletion, insertion, randomised weights, reversal, shift, …",
     )
     parser.add_argument("--align", choices=ALIGNS, help="how maps are drawn (default: the model's)")
     parser.add_argument("--batch", type=int, metavar="N", help="clips at once (GPU: 8)")
@@ -84,8 +87,9 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise BadInput(f"--{name} {value}: give 1 or more")
-    if options.ask < 0:
-        raise BadInput(f"--ask {options.ask}: give 0 or more")
+    if options.perturbation_tests < 0:
+        raise BadInput(f"--perturbation-tests {options.perturbation_tests}: give 0 or more")
+    method_named(options.method)  # a misspelt one is known before the model is loaded
     model = model_from(options)
     data = data_for(model, options.data, options.split)
     result = score(
@@ -93,16 +97,16 @@ def run(options: argparse.Namespace) -> int:
         data,
         options.method,
         options.limit,
-        ask=options.ask,
+        perturbation_tests=options.perturbation_tests,
         align=options.align,
         batch=options.batch,
         progress=True,
     )
-    print(json.dumps(result, indent=2) if options.json else table(result))
+    print(json.dumps(result, indent=2) if options.json else score_table(result))
     return 0
 
 
-def table(result: Mapping[str, Any]) -> str:
+def score_table(result: Mapping[str, Any]) -> str:
     """The result of `score` as text: one line per measure, then one per class."""
     lines = [
         f"{result['model']}, {result['method']}, drawn {result['align']}: {result['n']} clips, "
@@ -116,7 +120,7 @@ def table(result: Mapping[str, Any]) -> str:
     for name, title in _GROUPS:
         group = result[name]
         if group["n"]:
-            lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_asked_lines(group)]
+            lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_test_lines(group)]
     lines += ["", *_class_lines(result["classes"])]
     return "\n".join(lines)
 
@@ -141,13 +145,13 @@ def _group_lines(group: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _asked_lines(group: Mapping[str, Any]) -> Iterator[str]:
-    """What the network was asked again, if it was."""
-    if not group.keys() & _ASKED.keys():
+def _test_lines(group: Mapping[str, Any]) -> Iterator[str]:
+    """The perturbation tests, if there were any."""
+    if not group.keys() & _TESTS.keys():
         return
     yield ""
-    yield f"{'the network asked again':50}{'':12}{'map':>6}{'95 %':>15}{'n':>6}{'motion':>10}"
-    for measure, title in _ASKED.items():
+    yield f"{'perturbation tests':50}{'':12}{'map':>6}{'95 %':>15}{'n':>6}{'motion':>10}"
+    for measure, title in _TESTS.items():
         for kind, row in group.get(measure, {}).items():
             own = row["map"]
             span = f"{_number(own['low'])} – {_number(own['high'])}"

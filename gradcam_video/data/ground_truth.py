@@ -1,4 +1,4 @@
-"""Truth: where and when the action of a clip really is. Known for Tabletop, unknown for the world.
+"""Truth: where and when the action of a clip really is. Known for synthetic clips, else not.
 
 Strict truth is the hand and whatever the action is done to, in the frame itself. Tolerant truth is
 the same swept over one frame to either side and grown by 1/14 of the short side: motion lies
@@ -28,7 +28,7 @@ where the action is done to both (stacking one on the other)."""
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a made clip.
+    """What is known about a synthetic clip.
 
     Attributes:
         masks: role -> bool `(T, H, W)`, the pixels where it is visible; every role of `ROLES`.
@@ -51,7 +51,7 @@ class Truth:
         return self.masks["hand"] | self.masks["target"]
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Truth:
-        """The truth of a clip made of these frames of this one, in this order."""
+        """The truth of a clip that takes these frames of this one, in this order."""
         chosen = np.asarray(indices, dtype=np.int64)
         masks = {role: mask[chosen] for role, mask in self.masks.items()}
         return replace(self, masks=masks, action=action_among(chosen, self.action))
@@ -70,7 +70,7 @@ def action_among(chosen: np.ndarray, action: tuple[int, int]) -> tuple[int, int]
 
 
 def read_truth(path: str | os.PathLike[str], clip: Clip | None = None) -> Truth:
-    """Reads the truth about a made clip.
+    """Reads the truth about a synthetic clip.
 
     Args:
         path: `truth/<id>.npz`.
@@ -102,7 +102,11 @@ def read_truth(path: str | os.PathLike[str], clip: Clip | None = None) -> Truth:
 
 
 def load_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Reads the arrays of these names of an npz file, or all."""
+    """Reads the arrays of these names of a truth file (npz), or all.
+
+    Raises:
+        BadInput: no such file, or a damaged one.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names or file.files}

@@ -22,9 +22,9 @@ from .datasets import SomethingSomething, missing_images
 from .frames import IMAGES, TOLERANCE
 from .ground_truth import TRUTH
 
-KINDS = ("missing", "empty", "corrupt", "unlabelled", "without truth")
+PROBLEMS = ("missing", "empty", "corrupt", "unlabelled", "without truth")
 """What can be wrong: not there; nothing in it; holed, cut off or not to be decoded; no label, or
-none of the 174; made, but its truth is gone."""
+none of the 174; synthetic, but its truth is not there."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Report:
         split: its name.
         total: annotated clips that were looked for.
         good: those with nothing wrong.
-        problems: kind (one of `KINDS`) -> id -> one line that names the file.
+        problems: kind (one of `PROBLEMS`) -> id -> one line that names the file.
         short: ids of good clips that are shorter than what is sampled of them, so that their last
             frame is repeated. That is normal: every second real clip is.
         deep: whether every frame was decoded.
@@ -85,7 +85,7 @@ def scan(
     if not isinstance(data, SomethingSomething):
         data = SomethingSomething(data, split, classes)
     look = partial(_look, data, deep=deep)
-    problems: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    problems: dict[str, dict[str, str]] = {kind: {} for kind in PROBLEMS}
     short = []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         found = pool.map(look, range(len(data)))
@@ -108,7 +108,7 @@ def scan(
 
 
 def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
-    """What is wrong with clip i: (one of `KINDS`, why), ("short", "") or ("", "")."""
+    """What is wrong with clip i: (one of `PROBLEMS`, why), ("short", "") or ("", "")."""
     path = data.path(i)
     if not path.exists():
         return "missing", f"{path}: not there"

@@ -1,9 +1,11 @@
 """Scores of a map: against the truth, and against the network.
 
-The names below are those of `localisation.py`, which knows no network; `faithfulness.py` asks the
-network again, and `scoring.py` scores a data set.
+The names below need no network and no torch: the measures of `localisation.py`, and those of
+`clip_scores.py`, which score one clip and many. `faithfulness.py` runs the network again on
+perturbed clips, and `scoring.py` scores a method over a data set.
 """
 
+from .clip_scores import ClipScore, score_clip, score_clips, summary
 from .localisation import (
     centroids,
     draw,
@@ -27,6 +29,7 @@ from .localisation import (
 )
 
 __all__ = [
+    "ClipScore",
     "centroids",
     "draw",
     "energy",
@@ -39,8 +42,11 @@ __all__ = [
     "outside",
     "pointing",
     "rank_accuracy",
+    "score_clip",
+    "score_clips",
     "spearman",
     "strict_truth",
+    "summary",
     "temporal_iou",
     "temporal_pointing",
     "to_raster",

@@ -1,15 +1,16 @@
-"""Does the network agree with a map? Measures that ask the network again, and need no truth.
+"""Does the network agree with a map? Perturbation tests: the network is run again, without truth.
 
-- *Deletion and insertion*: spoil the cells of the clip in the map's order and see how fast the
-  class goes; or begin with a spoilt clip and give the cells back.
+- *Deletion and insertion*: remove the cells of the clip in the map's order and see how fast the
+  class goes; or begin with a clip of which all is removed, and give the cells back.
 - *Parameter randomisation*: a map that stays while the weights are shuffled does not explain them.
 - *Reversal and shift*: does the map of a changed clip change as the clip did?
 - *Splicing*: of two clips joined in the middle, each class must lie in its own half.
 
-What is spoilt are **cells**: one frame long and 1/14 of the network's view wide and high, for every
-method and network, so that two methods are asked about the same pieces. A cell's value is the mean
-of the map there, as it is drawn. Nothing of this means anything alone: `random_cells` is the order
-that knows nothing, and `motion_cells` a cheap rival that has seen the clip but never the network.
+What is removed are **cells**: one frame long and 1/14 of the network's view wide and high, for
+every method and network, so that two methods are tested on the same pieces. What a removed cell
+shows is one of `attribution.baselines`. A cell's value is the mean of the map there, as it is
+drawn. No number means anything alone: `random_cells` is the order that knows nothing, and
+`motion_cells` a cheap rival that has seen the clip but never the network.
 
     x, view = model.preprocess(clip)
     order = ranks_of(cells_of(e.maps[row], e.grid))  # (T, 14, 14)
@@ -19,31 +20,30 @@ that knows nothing, and `motion_cells` a cheap rival that has seen the clip but 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ..attribution.api import clips_at_once, explain
+from ..attribution.baselines import check_baseline, remove
 from ..data.clip import Clip
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import Grid, View
 from ..models.modes import evaluating, precision
 from ..models.video_model import VideoModel, memory_format
-from . import localisation as metrics
+from . import localisation
 
 CELL = 8
-"""Side of a cell on the raster of `metrics`: 14 × 14 cells on a square view."""
+"""Side of a cell on the raster of `localisation`, in its pixels: 14 × 14 cells on a square view."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Shares of the cells that are spoilt: close together where good maps differ."""
+"""Shares of the cells that are removed: close together where good maps differ."""
 WAYS = ("space-time", "space", "time")
-BLUR = 0.1
-"""Standard deviation of the blur that spoils, of the short side: no detail of a hand is left."""
+"""What is put in order: cells, places, or frames."""
 
 
 # --- cells ------------------------------------------------------------------------------------
@@ -51,24 +51,24 @@ BLUR = 0.1
 
 def cell_shape(view: View) -> tuple[int, int]:
     """Rows and columns of cells on the network's view: 14 along its short side."""
-    rows, columns = metrics.raster_size(view)
+    rows, columns = localisation.raster_size(view)
     return round(rows / CELL), round(columns / CELL)
 
 
 def cells_of(values: np.ndarray, grid: Grid) -> np.ndarray:
-    """A map at the cells that are spoilt: (T', h, w), one row of `Explanation.maps`, -> (T, g, g').
+    """A map at the cells that are removed: (T', h, w), of `Explanation.maps`, -> (T, g, g').
 
     It is drawn on the raster as it is drawn on the clip, and averaged over each cell. Frames that
     repeat the one before count as all others: they are part of what the network is given.
     """
-    return _pooled(metrics.draw(values, grid), cell_shape(grid.view))
+    return _pooled(localisation.draw(values, grid), cell_shape(grid.view))
 
 
 def motion_cells(x: Tensor, shape: tuple[int, int]) -> np.ndarray:
     """The cheap rival: how much each cell changes over time, float32 (N, T, g, g').
 
-    Mean absolute change of its pixels from the frame before to the frame after. Nobody asked a
-    network: an explanation that does not beat it may say no more than "look where it moves".
+    Mean absolute change of its pixels from the frame before to the frame after. No network was
+    run: an explanation that does not beat it may say no more than "look where it moves".
 
     Args:
         x: clips as the network is given them, (N, 3, T, H, W); two frames or more.
@@ -139,80 +139,28 @@ def ranks_of(cells: np.ndarray, way: str = "space-time", seed: int = 0) -> np.nd
     return np.broadcast_to(ranks.reshape(values.shape), cells.shape)
 
 
-# --- what a spoilt cell shows -----------------------------------------------------------------
-
-
-def zeros(x: Tensor, gone: Tensor) -> Tensor:
-    """The mean colour of the network's training clips, which is zero for the network."""
-    return torch.where(gone, torch.zeros_like(x), x)
-
-
-def blur(x: Tensor, gone: Tensor) -> Tensor:
-    """The same frame blurred, standard deviation `BLUR` of the short side: motion stays."""
-    sigma = BLUR * min(x.shape[-2:])
-    size = 2 * min(round(3 * sigma), min(x.shape[-2:]) - 1) + 1  # no wider than can be mirrored
-    return torch.where(
-        gone, gaussian_blur(x.flatten(0, 1), [size, size], [sigma] * 2).view_as(x), x
-    )
-
-
-def mean_frame(x: Tensor, gone: Tensor) -> Tensor:
-    """The clip's mean over time: the scene without motion, and a ghost of what has moved."""
-    return torch.where(gone, x.mean(dim=2, keepdim=True), x)
-
-
-def median_frame(x: Tensor, gone: Tensor) -> Tensor:
-    """The clip's median over time: the scene without motion and without what passes through."""
-    return torch.where(gone, x.median(dim=2, keepdim=True).values, x)
-
-
-def frozen_frame(x: Tensor, gone: Tensor) -> Tensor:
-    """What was there in the last frame that is kept at this place: time stands still there.
-
-    Before the first that is kept, what that one shows; where none is kept, the clip's first frame.
-    """
-    frames = x.shape[2]
-    at = torch.arange(frames, device=x.device).view(1, 1, -1, 1, 1)
-    before = torch.where(gone, -1, at).cummax(dim=2).values  # (S, 1, T, H, W)
-    after = torch.where(gone, frames, at).flip(2).cummin(dim=2).values.flip(2)
-    source = torch.where(before >= 0, before, after)
-    source = torch.where(source < frames, source, 0).expand(-1, x.shape[1], -1, -1, -1)
-    return x.expand(len(gone), -1, -1, -1, -1).gather(2, source)
-
-
-BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "zeros": zeros,
-    "blur": blur,
-    "mean": mean_frame,
-    "median": median_frame,
-    "frozen": frozen_frame,
-}
-"""name -> (a clip (1, 3, T, H, W), bool (S, 1, T, H, W)) -> S copies spoilt there."""
-
-
 # --- deletion and insertion -------------------------------------------------------------------
 
 
-def spoilt(
+def perturbed(
     x: Tensor, ranks: np.ndarray, shares: Sequence[float], baseline: str, insertion: bool = False
 ) -> Tensor:
-    """A clip with more and more of its cells spoilt.
+    """A clip with more and more of its cells removed.
 
     Args:
         x: (1, 3, T, H, W).
         ranks: (T, g, g'), of `ranks_of`.
-        shares: of the cells; deletion spoils the first of them in the order, insertion all others.
-        baseline: one of `BASELINES`.
+        shares: of the cells; deletion removes the first of them in the order, insertion all others.
+        baseline: what a removed cell shows, one of `attribution.baselines.BASELINES`.
 
     Returns:
         (S, 3, T, H, W).
     """
-    if baseline not in BASELINES:
-        raise BadInput(f"unknown baseline {baseline!r}: use one of {', '.join(BASELINES)}")
+    check_baseline(baseline)
     down, across = (_of_pixel(n, g) for n, g in zip(x.shape[-2:], ranks.shape[1:], strict=True))
     at = torch.from_numpy(ranks[:, down][:, :, across]).to(x.device)  # (T, H, W)
     first = at < torch.tensor(shares, dtype=at.dtype, device=x.device).view(-1, 1, 1, 1)
-    return BASELINES[baseline](x, (~first if insertion else first)[:, None])
+    return remove(x, (~first if insertion else first)[:, None], baseline)
 
 
 @torch.no_grad()
@@ -222,12 +170,12 @@ def curves(
     ranks: Sequence[np.ndarray],
     classes: Sequence[int],
     *,
-    baseline: str = "median",
+    baseline: str = "median-frame",
     insertion: bool = False,
     shares: Sequence[float] = SHARES,
     at_once: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How a class fares while a clip is spoilt (deletion) or given back (insertion).
+    """How a class fares while a clip's cells are removed (deletion) or given back (insertion).
 
     Deletion and insertion of RISE (Petsiuk et al. 2018, arXiv:1806.07421, sec. 4.1), there of
     pixels of a picture; for clips as in STEP (Li et al. 2021, arXiv:2005.00375), here of cells.
@@ -237,9 +185,9 @@ def curves(
         x: clips (N, 3, T, H, W) as the network is given them.
         ranks: N orders (T, g, g'), of `ranks_of`.
         classes: N classes.
-        baseline: what a spoilt cell shows, one of `BASELINES`.
-        insertion: begin with all spoilt, and give back the first cells first.
-        shares: of the cells that are spoilt or given back.
+        baseline: what a removed cell shows, one of `attribution.baselines.BASELINES`.
+        insertion: begin with all removed, and give back the first cells first.
+        shares: of the cells that are removed or given back.
         at_once: copies in one forward, of one clip or of several; None: four on a CPU.
 
     Returns:
@@ -248,7 +196,7 @@ def curves(
     copies = (
         one
         for n in range(len(x))
-        for one in spoilt(x[n : n + 1], ranks[n], shares, baseline, insertion)
+        for one in perturbed(x[n : n + 1], ranks[n], shares, baseline, insertion)
     )
     logits = torch.cat(list(_answers(model, copies, at_once)))  # (N · S, K)
     logits = logits.double().unflatten(0, (len(x), len(shares)))  # (N, S, K)
@@ -288,9 +236,9 @@ def gain(own: float, chance: float, end: float) -> float:
     """(own - chance) / (end - chance): 0 as good as a random order, 1 the best there is.
 
     `own` and `chance` are the areas of the map's order and of a random one. For deletion `end` is
-    the answer to the clip with all cells spoilt: at 1 the first cell takes everything. For
+    the answer to the clip with all cells removed: at 1 the first cell takes everything. For
     insertion it is that to the whole clip: at 1 the first cell brings everything. Each term is a
-    *mean over clips*, as in `metrics.normalised`. NaN where a random order is at the end already.
+    *mean over clips*, as in `localisation.normalised`. NaN where a random order is at the end.
     """
     return (own - chance) / (end - chance) if end != chance else float("nan")
 
@@ -348,7 +296,7 @@ def randomisation(
         method: one of `METHODS`.
         depths: how many layers of `cascade(model)` are randomised; None: 0, 1, 2 … all.
         seeds: of the shuffling.
-        maps: of the clips by the unspoilt network, if they are there already.
+        maps: of the clips by the network as it is, if they are there already.
         options: of the method.
 
     Returns:
@@ -362,10 +310,10 @@ def randomisation(
     found = np.empty((len(seeds), len(depths), len(clips)))
     for s, seed in enumerate(seeds):
         for d, depth in enumerate(depths):
-            spoilt_model = randomised(model, layers[:depth], seed)
-            after = _explained(spoilt_model, clips, classes, method, options)
+            shuffled = randomised(model, layers[:depth], seed)
+            after = _explained(shuffled, clips, classes, method, options)
             found[s, d] = [
-                metrics.spearman(was, e.signed[e.row(k)])
+                localisation.spearman(was, e.signed[e.row(k)])
                 for was, e, k in zip(before, after, classes, strict=True)
             ]
     return found
@@ -405,7 +353,7 @@ def reversal(model: VideoModel, e: Explanation, target: int, **options: Any) -> 
     after = explain(
         model, played(e.clip, backwards), method=e.method, classes=[int(target)], **options
     )
-    return metrics.spearman(_in_time(e, target)[::-1], _in_time(after, target))
+    return localisation.spearman(_in_time(e, target)[::-1], _in_time(after, target))
 
 
 def shift(
@@ -420,7 +368,7 @@ def shift(
 
     Returns:
         Spearman's correlation of the signed maps, the second one moved back, over the frames that
-        both hold; and by which part of `by` the evidence over time came later (`metrics.lag`):
+        both hold; and by which part of `by` the evidence over time came later (`localisation.lag`):
         1 is right, 0 stayed where it was.
     """
     frames = len(e.clip)
@@ -429,8 +377,8 @@ def shift(
     later = np.maximum(np.arange(frames) - by, 0)
     after = explain(model, played(e.clip, later), method=e.method, classes=[int(target)], **options)
     one, other = _in_time(e, target), _in_time(after, target)
-    moved = metrics.lag(e.evidence(target), after.evidence(target), min(2 * by, frames - 3))
-    return metrics.spearman(one[:-by], other[by:]), moved / by
+    moved = localisation.lag(e.evidence(target), after.evidence(target), min(2 * by, frames - 3))
+    return localisation.spearman(one[:-by], other[by:]), moved / by
 
 
 def _in_time(e: Explanation, target: int) -> np.ndarray:
@@ -495,20 +443,20 @@ def spliced_pointing(e: Explanation, targets: tuple[int, int]) -> tuple[float, f
     frames = len(e.clip)
     halves = ((0, frames // 2 - 1), (frames // 2, frames - 1))
     one, two = (
-        metrics.temporal_pointing(e.evidence(int(k)), half)
+        localisation.temporal_pointing(e.evidence(int(k)), half)
         for k, half in zip(targets, halves, strict=True)
     )
     return one, two
 
 
-# --- one clip, asked everything ---------------------------------------------------------------
+# --- all tests of one clip --------------------------------------------------------------------
 
 CURVES: Mapping[str, tuple[bool, str]] = {
     f"{what}{suffix}": (what == "insertion", way)
     for what in ("deletion", "insertion")
     for suffix, way in (("", "space-time"), ("-space", "space"), ("-time", "time"))
 }
-"""measure -> (insertion?, way)"""
+"""measure -> (is it insertion, one of `WAYS`)"""
 
 
 @torch.no_grad()
@@ -519,7 +467,7 @@ def areas(
     target: int,
     measures: Iterable[str] = CURVES,
     *,
-    baseline: str = "median",
+    baseline: str = "median-frame",
     shares: Sequence[float] = SHARES,
     seed: int = 0,
     autocast: bool = False,
@@ -540,7 +488,7 @@ def areas(
         the answer that `gain` is measured against.
     """
     inner = [share for share in shares if 0 < share < 1]
-    places: dict[tuple[str, bytes], int] = {}  # orders that agree are asked once
+    places: dict[tuple[str, bytes], int] = {}  # orders that agree are run once
     ranks: list[tuple[str, np.ndarray]] = []
     place_of: dict[tuple[str, str], int] = {}
     for measure in measures:
@@ -552,9 +500,9 @@ def areas(
             place_of[measure, who] = place
 
     def copies() -> Iterator[Tensor]:
-        yield from spoilt(x, ranks[0][1], [0.0, 1.0], baseline)  # the same in every order
+        yield from perturbed(x, ranks[0][1], [0.0, 1.0], baseline)  # the same in every order
         for measure, order in ranks:
-            yield from spoilt(x, order, inner, baseline, CURVES[measure][0])
+            yield from perturbed(x, order, inner, baseline, CURVES[measure][0])
 
     logits = torch.cat(
         list(_answers(model, copies(), None, autocast))
@@ -571,10 +519,12 @@ def areas(
     return values
 
 
-def again(
+def sanity_checks(
     model: VideoModel, e: Explanation, target: int, seed: int = 0, **options: Any
 ) -> dict[tuple[str, str, str], float]:
-    """How the map of one clip fares when the network or the clip is changed; five explanations.
+    """How the map of one clip changes when the network or the clip does; five explanations.
+
+    After the "sanity checks for saliency maps" of Adebayo et al. 2018 (arXiv:1810.03292).
 
     Args:
         e: of the clip as it is; the map of `target` must be in it.
@@ -601,10 +551,10 @@ def again(
     }
 
 
-def ask(
+def perturbation_tests(
     model: VideoModel, e: Explanation, target: int, seed: int = 0, **options: Any
 ) -> dict[tuple[str, str, str], float]:
-    """All that the network can be asked about the map of one clip: `areas` and `again`.
+    """All tests of the map of one clip: `areas` and `sanity_checks`.
 
     Args:
         e: of the clip as it is; the map of `target` must be in it.
@@ -614,4 +564,6 @@ def ask(
     """
     x, view = model.preprocess(e.clip)
     orders = {"map": cells_of(e.maps[e.row(target)], e.grid), **rival_cells(x, view, seed)}
-    return areas(model, orders, x, target, seed=seed) | again(model, e, target, seed, **options)
+    return areas(model, orders, x, target, seed=seed) | sanity_checks(
+        model, e, target, seed, **options
+    )

@@ -30,7 +30,8 @@ RASTER = 112
 """Short side of the raster on which maps and truth meet, in pixels: 14 × 8."""
 GROWTH = 1 / 14
 """How far tolerant truth reaches, of the short side: half a cell of a map of 7 × 7."""
-"""Standard deviation of the centred Gaussian, of the short side."""
+ALIGNS = ("receptive-field", "half-pixel")
+"""The two ways of drawing a map, see `aligned`."""
 TIE = 1e-6
 """Values so close to the largest, relative to it, count as equal to it: float32 rounds."""
 
@@ -145,7 +146,7 @@ def aligned(grid: Grid, align: str | None) -> Grid:
             "the receptive fields of this layer could not be followed: score with "
             "align='half-pixel', or name another layer with cam_layer="
         )
-    raise BadInput(f"unknown align {align!r}: use receptive-field or half-pixel")
+    raise BadInput(f"unknown align {align!r}: use {' or '.join(ALIGNS)}")
 
 
 # --- truth and baselines ----------------------------------------------------------------------
@@ -183,9 +184,11 @@ def _half_covered(mask: np.ndarray, view: View) -> np.ndarray:
 
 
 def _reached(mask: np.ndarray, reach: int) -> np.ndarray:
-    """Which entries have a true one at most `reach` away along axis 1: bool (T, R, C)."""
+    """Which entries have a True at most `reach` away along axis 1: bool (T, R, C)."""
     size = mask.shape[1]
-    count = np.zeros((mask.shape[0], size + 1, mask.shape[2]), np.int32)  # trues before row i
+    count = np.zeros(
+        (mask.shape[0], size + 1, mask.shape[2]), np.int32
+    )  # how many are True before row i
     np.cumsum(mask, axis=1, out=count[:, 1:])
     at = np.arange(size)
     return count[:, np.minimum(at + reach + 1, size)] > count[:, np.maximum(at - reach, 0)]
@@ -210,9 +213,9 @@ def uniform_map(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def gaussian_map(shape: tuple[int, int, int]) -> np.ndarray:
-    """A blob in the middle of the crop in every frame, float32 (T, R, C).
+    """The centre prior: a Gaussian in the middle of the crop in every frame, float32 (T, R, C).
 
-    Things are filmed in the middle, so it scores well without having looked: a map that does not
+    Objects are filmed in the middle, so it scores well without having looked: a map that does not
     clearly beat it explains nothing. Its standard deviation is `SIGMA` of the short side.
     """
     sigma = SIGMA * min(shape[1:])
@@ -251,8 +254,8 @@ def pointing(drawn: np.ndarray, truth: np.ndarray) -> float:
 
     The pointing game (Zhang et al. 2016, Excitation Backprop, sec. 4.1), in each frame whose map
     and truth are not empty. Where several pixels share the peak, the share of them that lies in
-    the truth counts: a uniform map scores the truth's area, which is chance. A map is asked only
-    where it says something; in how large a share of the frames it does is told beside the score.
+    the truth counts: a uniform map scores the truth's area, which is chance. Frames in which the
+    map says nothing do not count; how large a share they are is told beside the score.
 
     Args:
         drawn: (T, R, C), not negative.
@@ -262,13 +265,13 @@ def pointing(drawn: np.ndarray, truth: np.ndarray) -> float:
         0..1; 0 where no frame has both, though there is truth: an empty map is a miss. NaN where
         there is no truth.
     """
-    asked = truth.any(axis=(1, 2))
-    if not asked.any():
+    has_truth = truth.any(axis=(1, 2))
+    if not has_truth.any():
         return float("nan")
     highest = drawn.max(axis=(1, 2))  # (T,)
     hits = [
         truth[t][drawn[t] >= highest[t] * (1 - TIE)].mean()
-        for t in np.flatnonzero(asked & (highest > 0))
+        for t in np.flatnonzero(has_truth & (highest > 0))
     ]
     return float(np.mean(hits)) if hits else 0.0
 
@@ -340,8 +343,8 @@ def temporal_iou(evidence: np.ndarray, action: tuple[int, int], slack: int = 0) 
     marked = evidence >= most * (0.5 - TIE)
     at = np.arange(len(evidence))
     inside = (at >= action[0]) & (at <= action[1])
-    asked = inside | (at < action[0] - slack) | (at > action[1] + slack)
-    both, either = marked & inside, (marked | inside) & asked
+    counts = inside | (at < action[0] - slack) | (at > action[1] + slack)
+    both, either = marked & inside, (marked | inside) & counts
     return float(both.sum() / either.sum())
 
 
@@ -362,7 +365,7 @@ def following(track: np.ndarray, target: np.ndarray, least: float) -> float:
         r = sum of map · object / sqrt(sum of |map|² × sum of |object|²)
 
     with y and x summed together: Pearson's correlation for points in the plane. An axis counts by
-    how much happens on it, so one on which the object rests cannot spoil the number by noise.
+    how much happens on it, so one on which the object rests cannot drown the number in noise.
     (The post's conclusion, that the network follows the object over time, as a number; the measure
     is our own.) For one axis alone, give tracks of one column.
 

@@ -15,7 +15,8 @@ def precision(device: torch.device, autocast: bool | torch.dtype) -> torch.autoc
     return torch.autocast(device.type, dtype=dtype, enabled=bool(autocast))
 
 
-def _at_least_float32(values: Tensor) -> Tensor:
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values of any shape in float32; those in float64 stay so."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 

@@ -1,7 +1,7 @@
 """Where channels, time, rows and columns lie in a tensor, followed through a trial forward.
 
 A convolution leaves (N, C, T', h, w). A transformer writes the same cells as one axis of tokens,
-in an order of its own and often behind a class token: (N, 1 + T'·h·w, C). Video Swin puts the
+in an order of its own and often after a class token: (N, 1 + T'·h·w, C). Video Swin puts the
 channels last: (N, T', h, w, C). The `TokenLayout` of a tensor says which it is; `follow` says what
 an operation makes of it; `TokenGrid` turns a layer's output into (N, C, T', h, w) and back.
 
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, cat
 
+from ..errors import require
+
 # Per axis (time, rows, columns): (offset, stride); cell i is centred on input offset + stride·i.
 Places = tuple[tuple[float, float], ...]
 CELLS = "thw"
@@ -28,7 +30,7 @@ CELLS = "thw"
 class Part(NamedTuple):
     """A run of entries along one dimension: channels, moments, rows or columns, or tokens.
 
-    `roles` is one of "c", "t", "h", "w"; or, behind `extra` entries that are no cells (class
+    `roles` is one of "c", "t", "h", "w"; or, after `extra` entries that are no cells (class
     tokens), several of "thw" with the sizes `sizes`, outermost first.
     """
 
@@ -138,63 +140,50 @@ class TokenGrid:
     extra: int = 0
 
     def __str__(self) -> str:
-        before = f" behind {self.extra}" if self.extra else ""
-        return f"{self.pattern!r}{before} of {'×'.join(map(str, self.grid))}"
+        first = f", after {self.extra} that are no cells" if self.extra else ""
+        return f"{self.pattern!r} of {'×'.join(map(str, self.grid))}{first}"
 
-    @cached_property
-    def _dims(self) -> list[list[str]]:
-        """The roles in each dimension behind the batch."""
-        words = re.findall(r"\([^)]*\)|\S+", self.pattern)
-        return [[r for r in word if r in "cthw"] for word in words[1:]]
+    @property
+    def _cells(self) -> str:
+        """(N, C, T', h, w) in the same words: "n c t h w", "1" for what the pattern lacks."""
+        return " ".join(role if role in self.pattern else "1" for role in "ncthw")
 
     @cached_property
     def _tokens(self) -> int:
         """The dimension that holds the tokens, and what comes before them."""
-        return 1 + max(range(len(self._dims)), key=lambda d: len(self._dims[d]))
-
-    @cached_property
-    def _order(self) -> list[int]:
-        """Where n, c, t, h, w lie once all are apart; those of size one were put last."""
-        there = ["n", *(role for dim in self._dims for role in dim)]
-        there += [role for role in "cthw" if role not in there]
-        return [there.index(role) for role in "ncthw"]
+        dims = re.findall(r"\([^)]*\)|\S+", self.pattern)
+        return max(range(len(dims)), key=lambda dim: len(set(CELLS) & set(dims[dim])))
 
     @property
     def plain(self) -> bool:
         """The output is (N, C, T', h, w) already."""
-        return len(self._dims) == 4 and all(
-            dim in ([], [role]) for dim, role in zip(self._dims, "cthw", strict=True)
-        )
+        return self.pattern == self._cells
+
+    def _rearranged(self, tensor: Tensor, rule: str) -> Tensor:
+        """A tensor in other dimensions, by a rule of einops."""
+        require("einops", "networks", "a layer whose cells are tokens or channels last")
+        from einops import rearrange
+
+        sizes = {r: n for r, n in zip(CELLS, self.grid, strict=True) if r in self.pattern}
+        return rearrange(tensor, rule, **sizes)
 
     def to_grid(self, output: Tensor) -> Tensor:
         """A layer's output (N, …) as a grid (N, C, T', h, w); class tokens are left out."""
         if self.plain:
             return output
-        if self.extra:
-            output = output.narrow(self._tokens, self.extra, self._cells(output))
-        sizes = dict(zip("thw", self.grid, strict=True))
-        shape = [len(output)]
-        for dim, names in enumerate(self._dims, start=1):
-            shape += [output.shape[dim] if role == "c" else sizes[role] for role in names]
-        shape += [1] * (5 - len(shape))
-        return output.reshape(shape).permute(self._order)
+        cells = output.shape[self._tokens] - self.extra
+        tokens = output.narrow(self._tokens, self.extra, cells)
+        return self._rearranged(tokens, f"{self.pattern} -> {self._cells}")
 
     def from_grid(self, grid: Tensor, output: Tensor) -> Tensor:
         """A grid (N, C, T', h, w) as the layer's output; class tokens are those of `output`."""
         if self.plain:
             return grid
-        back = [self._order.index(k) for k in range(5)]
-        shape = list(output.shape)
-        if self.extra:
-            shape[self._tokens] = self._cells(output)
-        tokens = grid.permute(back).reshape(shape)
+        tokens = self._rearranged(grid, f"{self._cells} -> {self.pattern}")
         if not self.extra:
             return tokens
         before = output.narrow(self._tokens, 0, self.extra).to(grid.dtype)
         return cat([before, tokens], dim=self._tokens)
-
-    def _cells(self, output: Tensor) -> int:
-        return output.shape[self._tokens] - self.extra
 
 
 # --- what an operation makes of a layout -------------------------------------------------------
@@ -378,7 +367,7 @@ def _piece(
     if start < 0:
         start += source.shape[dim]
     extra = layout.extra(dim)
-    if extra:  # what comes behind the class token are the cells
+    if extra:  # what comes after the class token are the cells
         parts = layout.dims[dim]
         if len(parts) > 1 or start != extra or step != 1 or size != source.shape[dim] - extra:
             return None
@@ -390,7 +379,7 @@ def _piece(
 def _joined(
     args: tuple[Any, ...], inputs: list[Tensor], output: Tensor, known: dict[int, TokenLayout]
 ) -> TokenLayout | None:
-    """Pieces put one behind another along a dimension."""
+    """Pieces put one after another along a dimension."""
     dim = (args[1] if len(args) > 1 else 0) % output.ndim
     # The longest piece that is known says where the others lie.
     here = [t for t in inputs if id(t) in known]

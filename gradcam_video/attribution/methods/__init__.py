@@ -5,11 +5,11 @@ options: `explain(model, clip, method="rise", masks=2000)`.
 """
 
 from .activation import CAM, AblationCAM, EigenCAM, ScoreCAM
-from .base import Maps, Method, Run
-from .baselines import Centre, Random
+from .base import ForwardContext, Maps, Method
 from .gradient import GradCAM, GradCAMPerStep, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from .perturbation import RISE, Occlusion, TemporalMask
 from .pixels import Deconvolution, GuidedGradient, IntegratedGradients
+from .priors import CentrePrior, Random
 
 METHODS: dict[str, type[Method]] = {
     "gradcam": GradCAM,
@@ -29,7 +29,7 @@ METHODS: dict[str, type[Method]] = {
     "integrated-gradients": IntegratedGradients,
     "temporal-mask": TemporalMask,
     "random": Random,
-    "centre": Centre,
+    "centre": CentrePrior,
 }
 
-__all__ = ["METHODS", "Maps", "Method", "Run"]
+__all__ = ["METHODS", "ForwardContext", "Maps", "Method"]

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ...errors import BadInput
-from ...models.modes import _at_least_float32
+from ...models.modes import at_least_float32
 from ...models.video_model import VideoModel
-from ..catch import _Catch
+from ..catch import LayerCatch
 from ..gradcam import maps_of
-from .base import Axes, Maps, Method, Run, on_every_class, spread
+from .base import ForwardContext, GridAxes, Maps, Method, on_every_class, spread
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,20 @@ class CAM(Method):
 
     signed[k, i] = sum_c w[k, c] * A[c, i]
 
-    w is the linear layer behind global average pooling; the mean of a map over its cells is
+    w is the linear layer after global average pooling; the mean of a map over its cells is
     logit - bias. It is Z times Grad-CAM, and applies to such networks alone.
     """
 
-    def maps(self, run: Run) -> Maps:
-        layer = run.model.cam_layer
-        if run.model.trace(run.x.shape[1:]).linear_head(layer) is None:
+    def maps(self, context: ForwardContext) -> Maps:
+        layer = context.model.cam_layer
+        if context.model.trace(context.x.shape[1:]).linear_head(layer) is None:
             raise BadInput(
-                f"cam needs global average pooling and one linear layer behind {layer!r}, and "
-                f"{run.model.name} ends otherwise: use gradcam"
+                f"cam needs global average pooling and one linear layer after {layer!r}, and "
+                f"{context.model.name} ends otherwise: use gradcam"
             )
-        logits, signed = maps_of(run.model, run.x, run.classes, autocast=run.autocast)
+        logits, signed = maps_of(
+            context.model, context.x, context.classes, autocast=context.autocast
+        )
         return Maps(logits, signed * signed[0, 0].numel())
 
 
@@ -59,16 +61,16 @@ class EigenCAM(Method):
 
     same_for_all: ClassVar[bool] = True
 
-    def maps(self, run: Run) -> Maps:
-        logits, activations = run.activations()
-        flat = _at_least_float32(activations).flatten(2).transpose(1, 2)  # (N, Z, C)
+    def maps(self, context: ForwardContext) -> Maps:
+        logits, activations = context.activations()
+        flat = at_least_float32(activations).flatten(2).transpose(1, 2)  # (N, Z, C)
         if self.centred:
             flat = flat - flat.mean(dim=1, keepdim=True)
         _, _, right = torch.linalg.svd(flat, full_matrices=False)  # (N, min(Z, C), C)
         one = torch.einsum("nzc,nc->nz", flat, right[:, 0])
         rises = (one * flat.mean(dim=2)).sum(dim=1, keepdim=True)  # (N, 1)
         one = torch.where(rises < 0, -one, one).unflatten(1, activations.shape[2:])
-        return Maps(_at_least_float32(logits), on_every_class(one, run, logits))
+        return Maps(at_least_float32(logits), on_every_class(one, context, logits))
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,20 @@ class ScoreCAM(Method):
     each gives all K logits: every class comes at that price.
     """
 
-    def maps(self, run: Run) -> Maps:
-        logits, activations = run.activations()
-        activations = _at_least_float32(activations)
-        wanted, signed = run.wanted(logits), []
-        for x, a in zip(run.x, activations, strict=True):  # (3, T, H, W), (C, T', h, w)
-            pieces = (x * _as_masks(some, run.axes) for some in a.to(x.dtype).split(run.at_once))
-            alpha = run.logits(pieces)[:, wanted].softmax(dim=0)  # (C, k)
+    def maps(self, context: ForwardContext) -> Maps:
+        logits, activations = context.activations()
+        activations = at_least_float32(activations)
+        wanted, signed = context.wanted(logits), []
+        for x, a in zip(context.x, activations, strict=True):  # (3, T, H, W), (C, T', h, w)
+            pieces = (
+                x * _as_masks(some, context.axes) for some in a.to(x.dtype).split(context.at_once)
+            )
+            alpha = context.logits(pieces)[:, wanted].softmax(dim=0)  # (C, k)
             signed.append(torch.einsum("ck,cthw->kthw", alpha, a))
-        return Maps(_at_least_float32(logits), torch.stack(signed))
+        return Maps(at_least_float32(logits), torch.stack(signed))
 
 
-def _as_masks(channels: Tensor, axes: Axes) -> Tensor:
+def _as_masks(channels: Tensor, axes: GridAxes) -> Tensor:
     """Channels (b, T', h, w) as masks over the input, (b, 1, T, H, W) in 0..1."""
     drawn = spread(channels, axes)
     low, high = drawn.amin(dim=(1, 2, 3), keepdim=True), drawn.amax(dim=(1, 2, 3), keepdim=True)
@@ -113,39 +117,39 @@ class AblationCAM(Method):
     The paper divides by y[k] itself. That turns the whole map over for a class of negative logit,
     and most of the K are; its size scales a map and no more.
 
-    Behind global average pooling and a linear layer, zeroing a channel takes w[k, c] * mean(A[c])
-    from the logit, and nothing has to be run again. Any other network runs once per channel, and
-    each run gives all K logits.
+    Where global average pooling and a linear layer follow, zeroing a channel takes
+    w[k, c] * mean(A[c]) from the logit, and nothing has to be run again. Any other network runs
+    once per channel, and each run gives all K logits.
     """
 
-    def maps(self, run: Run) -> Maps:
-        logits, activations = run.activations()
-        a, y = _at_least_float32(activations), _at_least_float32(logits)
-        wanted = run.wanted(logits)
-        head = run.model.trace(run.x.shape[1:]).linear_head(run.model.cam_layer)
+    def maps(self, context: ForwardContext) -> Maps:
+        logits, activations = context.activations()
+        a, y = at_least_float32(activations), at_least_float32(logits)
+        wanted = context.wanted(logits)
+        head = context.model.trace(context.x.shape[1:]).linear_head(context.model.cam_layer)
         if head is None:
-            drop = torch.stack([self._drops(run, n, y[n], a.shape[1]) for n in range(len(y))])
+            drop = torch.stack([self._drops(context, n, y[n], a.shape[1]) for n in range(len(y))])
         else:
             means = a.mean(dim=(2, 3, 4))  # (N, C)
             weight = torch.eye(y.shape[1]).to(a)  # (K, C): the activations are class scores
             if head.weight is not None:
-                weight = _at_least_float32(run.model.net.get_parameter(head.weight).detach())
+                weight = at_least_float32(context.model.net.get_parameter(head.weight).detach())
             drop = means[:, :, None] * weight.T  # (N, C, K)
         size = y.abs()[:, None]  # (N, 1, K)
         alpha = torch.where(size > 0, drop / size, drop)[..., wanted]  # (N, C, k)
         return Maps(y, torch.einsum("nck,ncthw->nkthw", alpha, a))
 
     @staticmethod
-    def _drops(run: Run, n: int, y: Tensor, channels: int) -> Tensor:
+    def _drops(context: ForwardContext, n: int, y: Tensor, channels: int) -> Tensor:
         """How much every logit of clip n loses with each channel: (C, K)."""
         without = []
-        for some in torch.arange(channels, device=y.device).split(run.at_once):
-            x = run.x[n].expand(len(some), -1, -1, -1, -1)  # (b, 3, T, H, W)
-            without.append(run.caught_by(_Ablate, x, channels=some)[0])
-        return y - _at_least_float32(torch.cat(without))
+        for some in torch.arange(channels, device=y.device).split(context.at_once):
+            x = context.x[n].expand(len(some), -1, -1, -1, -1)  # (b, 3, T, H, W)
+            without.append(context.caught_by(_Ablate, x, channels=some)[0])
+        return y - at_least_float32(torch.cat(without))
 
 
-class _Ablate(_Catch):
+class _Ablate(LayerCatch):
     """Runs a network whose layer lacks one channel, another in every clip of the batch."""
 
     def __init__(self, model: VideoModel, shape: Sequence[int], *, channels: Tensor) -> None:

@@ -1,8 +1,9 @@
-"""What a method is, and the run that it works on: everything that the methods share.
+"""What a method is, and what it works on: everything that the methods share.
 
-A method is one short class. Its options are its fields, and `maps` says how it turns a run (a
-network, a batch of clips, the classes asked for) into signed maps. A run knows how to get logits
-and activations; the network is left as it was, also when something raises.
+A method is one short class. Its options are its fields, and `maps` says how it turns a
+`ForwardContext` (a network, a batch of clips, the classes that are wanted) into signed maps. The
+context knows how to get logits and activations. The network is left as it was, also when something
+raises.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from torch import Tensor
 
 from ...errors import BadInput
 from ...geometry import Axis
-from ...models.modes import _at_least_float32, evaluating, precision
+from ...models.modes import at_least_float32, evaluating, precision
 from ...models.video_model import VideoModel
-from ..catch import _Catch, _Cut
-from ..gradcam import _indices
+from ..catch import HeadGraphCatch, LayerCatch
+from ..gradcam import class_indices
 
-Axes = tuple[Axis, Axis, Axis]
-
-BASELINES = ("mean", "frozen")
+GridAxes = tuple[Axis, Axis, Axis]
+"""Time, rows and columns of a grid of cells."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Maps:
         logits: (N, K), of the clips as they are.
         signed: (N, k, T', h, w), before ReLU.
         classes: int64 (N, k), the class of each map where the clips differ in it; None: those that
-            were asked for, or all K.
+            are wanted, or all K.
         axes: (time, rows, columns) of the maps where they are not those of the CAM layer.
         remarks: one line per clip that every output carries, or none at all.
     """
@@ -43,7 +43,7 @@ class Maps:
     logits: Tensor
     signed: Tensor
     classes: Tensor | None = None
-    axes: Axes | None = None
+    axes: GridAxes | None = None
     remarks: Sequence[str] = ()
 
 
@@ -53,7 +53,7 @@ class Method:
 
     Attributes:
         every_class: the maps of all K classes cost no more than that of one. Where they do, only
-            each clip's top class is explained unless others are asked for.
+            each clip's top class is explained unless others are named.
         same_for_all: the map knows no class; every class gets the same.
     """
 
@@ -83,44 +83,52 @@ class Method:
             BadInput: the method does not apply to this network.
         """
         with evaluating(model.net):
-            return self.maps(Run(model, x, classes, autocast, at_once))
+            return self.maps(ForwardContext(model, x, classes, autocast, at_once))
 
-    def maps(self, run: Run) -> Maps:
-        """The maps of a run; what a method has to say."""
+    def maps(self, context: ForwardContext) -> Maps:
+        """The maps of these clips. This is all that a method has to define."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Run:
-    """A network, a batch of clips and the classes asked for: what a method works on."""
+class ForwardContext:
+    """What a method works on: a network, a batch of clips, and the classes that are wanted.
+
+    Attributes:
+        model: the network with its CAM layer.
+        x: (N, 3, T, H, W), preprocessed, on the model's device.
+        classes: int64 (k,); None: all, or the top class of each clip.
+        autocast: the precision that the network runs in (True: bfloat16).
+        at_once: how many changed copies of a clip go through the network together.
+    """
 
     model: VideoModel
-    x: Tensor  # (N, 3, T, H, W)
-    classes: Tensor | None = None  # (k,)
+    x: Tensor
+    classes: Tensor | None = None
     autocast: bool | torch.dtype = False
     at_once: int = 1
 
     @property
-    def axes(self) -> Axes:
+    def axes(self) -> GridAxes:
         """Where the cells of the CAM layer lie on the input."""
         return self.model.grid_axes(self.x.shape[1:])[0]
 
     def activations(self) -> tuple[Tensor, Tensor]:
         """One forward without a graph: logits (N, K), activations (N, C, T', h, w)."""
-        return self.caught_by(_Catch, self.x)
+        return self.caught_by(LayerCatch, self.x)
 
-    def cut(self) -> tuple[Tensor, Tensor]:
-        """The same with a graph of the head alone: the activations are its leaf."""
-        return self.caught_by(_Cut, self.x)
+    def head_graph(self) -> tuple[Tensor, Tensor]:
+        """The same with a graph of the head alone, whose leaf the activations are."""
+        return self.caught_by(HeadGraphCatch, self.x)
 
-    def caught_by(self, catch: type[_Catch], x: Tensor, **more: Any) -> tuple[Tensor, Tensor]:
+    def caught_by(self, catch: type[LayerCatch], x: Tensor, **more: Any) -> tuple[Tensor, Tensor]:
         """One forward of x, with a catch on the CAM layer."""
         return catch(self.model, self.x.shape[1:], **more).run(x, self.autocast)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
         with precision(x.device, self.autocast):
-            return _at_least_float32(self.model.net(x))
+            return at_least_float32(self.model.net(x))
 
     @torch.no_grad()
     def logits(self, pieces: Iterable[Tensor]) -> Tensor:
@@ -128,11 +136,11 @@ class Run:
         return torch.cat([self.forward(piece) for piece in pieces])
 
     def wanted(self, logits: Tensor) -> Tensor:
-        """The classes asked for, or all: int64 (k,)."""
-        return _indices(self.classes, logits)
+        """The classes that are wanted, or all: int64 (k,)."""
+        return class_indices(self.classes, logits)
 
     def wanted_of_each(self, logits: Tensor) -> Tensor:
-        """The classes asked for, or the top class of each clip: int64 (N, k)."""
+        """The classes that are wanted, or the top class of each clip: int64 (N, k)."""
         if self.classes is None:
             return logits.argmax(dim=1, keepdim=True)
         return self.wanted(logits).expand(len(logits), -1)
@@ -141,9 +149,13 @@ class Run:
 # --- pieces of clips, and their places ---------------------------------------------------------
 
 
-def need(true: bool, message: str) -> None:
-    """Refuse an option, in one line."""
-    if not true:
+def need(condition: bool, message: str) -> None:
+    """Refuse an option in one line where its condition does not hold.
+
+    Raises:
+        BadInput: the message.
+    """
+    if not condition:
         raise BadInput(message)
 
 
@@ -154,31 +166,14 @@ def need_whole(method: str, least: int = 1, **values: int) -> None:
         need(whole, f"{method}: {name}={value!r}: give a whole number, {least} or more")
 
 
-def need_baseline(method: str, name: str) -> None:
-    """Refuse a baseline that is not known."""
-    need(
-        name in BASELINES,
-        f"{method}: unknown baseline {name!r}: use {' or '.join(BASELINES)}",
-    )
-
-
-def baseline_of(x: Tensor, name: str) -> Tensor:
-    """What is put where something is taken away, of the shape of x (N, 3, T, H, W).
-
-    "mean": the data set's mean colour, which is zero in the network's input. "frozen": every frame
-    is the first one, so that what is taken away is motion and not the things.
-    """
-    return torch.zeros_like(x) if name == "mean" else x[:, :, :1].expand_as(x)
-
-
-def pixel_axes(x: Tensor, cells: int) -> Axes:
+def pixel_axes(x: Tensor, cells: int) -> GridAxes:
     """A grid of T × cells × cells over the input (…, T, H, W), for maps that live on pixels."""
     frames, *sides = x.shape[-3:]
     rows, columns = (Axis.half_pixel(min(cells, side), side) for side in sides)
     return Axis(frames, frames, 0.0, 1.0), rows, columns
 
 
-def pooled(values: Tensor, axes: Axes, mean: bool) -> Tensor:
+def pooled(values: Tensor, axes: GridAxes, mean: bool) -> Tensor:
     """Sums (or means) over the pixels of each cell of `pixel_axes`: (…, T, H, W) -> (…, T, h, w).
 
     Every pixel counts once, so sums stay what they are over the whole clip.
@@ -192,7 +187,7 @@ def pooled(values: Tensor, axes: Axes, mean: bool) -> Tensor:
     return values
 
 
-def spread(cells: Tensor, axes: Axes, positions: Sequence[np.ndarray] | None = None) -> Tensor:
+def spread(cells: Tensor, axes: GridAxes, positions: Sequence[np.ndarray] | None = None) -> Tensor:
     """Cells drawn at their places, linear in between: (…, T', h, w) -> (…, T, H, W).
 
     Args:
@@ -207,6 +202,6 @@ def spread(cells: Tensor, axes: Axes, positions: Sequence[np.ndarray] | None = N
     return cells
 
 
-def on_every_class(one: Tensor, run: Run, logits: Tensor) -> Tensor:
+def on_every_class(one: Tensor, context: ForwardContext, logits: Tensor) -> Tensor:
     """One map for all classes: (N, T', h, w) -> (N, k, T', h, w)."""
-    return one[:, None].expand(-1, len(run.wanted(logits)), -1, -1, -1)
+    return one[:, None].expand(-1, len(context.wanted(logits)), -1, -1, -1)

@@ -3,10 +3,11 @@
 Throughout, A[c, i] is the activation of channel c in cell i of the T'·h·w = Z cells, y[k] the logit
 of class k before softmax, and g[k, c, i] = d y[k] / d A[c, i]. Time is one more axis of the cells:
 wherever a paper sums over the pixels of a picture, the sum runs over time as well. Only the head
-behind the layer is differentiated, for many classes at once.
+after the layer is differentiated, for many classes at once.
 
-Behind global average pooling and a linear layer with weights w, g[k, c, i] = w[k, c] / Z in every
-cell. HiResCAM and XGrad-CAM are then Grad-CAM; LayerCAM is Grad-CAM of the positive weights only.
+Where global average pooling and a linear layer with weights w follow, g[k, c, i] = w[k, c] / Z in
+every cell. HiResCAM and XGrad-CAM are then Grad-CAM; LayerCAM is Grad-CAM of the positive weights
+only.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...models.modes import _at_least_float32
-from ..gradcam import _head_gradients, maps_of
-from .base import Maps, Method, Run
+from ...models.modes import at_least_float32
+from ..gradcam import head_gradients, maps_of
+from .base import ForwardContext, Maps, Method
 
 CELLS = (-3, -2, -1)
 
@@ -30,8 +31,8 @@ class GradCAM(Method):
     signed[k, i] = sum_c alpha[k, c] * A[c, i],  alpha[k, c] = (1 / Z) * sum_i g[k, c, i]
     """
 
-    def maps(self, run: Run) -> Maps:
-        return Maps(*maps_of(run.model, run.x, run.classes, autocast=run.autocast))
+    def maps(self, context: ForwardContext) -> Maps:
+        return Maps(*maps_of(context.model, context.x, context.classes, autocast=context.autocast))
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ class GradCAMPerStep(Method):
     It differs from the other where the head weighs moments differently, as a recurrent one does.
     """
 
-    def maps(self, run: Run) -> Maps:
-        found = maps_of(run.model, run.x, run.classes, per_step=True, autocast=run.autocast)
+    def maps(self, context: ForwardContext) -> Maps:
+        found = maps_of(
+            context.model, context.x, context.classes, per_step=True, autocast=context.autocast
+        )
         return Maps(*found)
 
 
@@ -54,14 +57,14 @@ class GradCAMPerStep(Method):
 class _HeadGradient(Method):
     """A method that combines the head's gradient with the activations, cell by cell or channel."""
 
-    def maps(self, run: Run) -> Maps:
-        logits, activations = run.cut()
-        a = _at_least_float32(activations.detach())  # (N, C, T', h, w)
+    def maps(self, context: ForwardContext) -> Maps:
+        logits, activations = context.head_graph()
+        a = at_least_float32(activations.detach())  # (N, C, T', h, w)
         signed = [
-            self.combine(_at_least_float32(gradients), a)
-            for gradients in _head_gradients(logits, activations, run.wanted(logits))
+            self.combine(at_least_float32(gradients), a)
+            for gradients in head_gradients(logits, activations, context.wanted(logits))
         ]
-        return Maps(_at_least_float32(logits.detach()), torch.cat(signed, dim=1))
+        return Maps(at_least_float32(logits.detach()), torch.cat(signed, dim=1))
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """(j, N, C, T', h, w) gradients, (N, C, T', h, w) activations -> maps (N, j, T', h, w)."""

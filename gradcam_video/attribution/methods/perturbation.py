@@ -1,14 +1,14 @@
 """Methods that change the clip and watch the answer: they need nothing but the network's logits.
 
-What is taken away is replaced in the network's own input, after normalisation, by a stated
-baseline: "mean", the mean colour (zero), or "frozen", the clip's first frame, which takes the
-motion and leaves the things.
+What is removed is replaced in the network's own input, after normalisation, by a stated baseline
+(`..baselines`): "mean-colour" (zero), or, say, "first-frame", which takes the motion and leaves the
+objects.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import ClassVar
@@ -18,19 +18,9 @@ import torch
 from torch import Tensor
 
 from ...geometry import Axis
-from ...models.modes import _at_least_float32
-from .base import (
-    Axes,
-    Maps,
-    Method,
-    Run,
-    baseline_of,
-    need,
-    need_baseline,
-    need_whole,
-    pixel_axes,
-    spread,
-)
+from ...models.modes import at_least_float32
+from ..baselines import FIXED, all_removed, check_baseline, remove
+from .base import ForwardContext, GridAxes, Maps, Method, need, need_whole, pixel_axes, spread
 
 
 @dataclass(frozen=True)
@@ -46,15 +36,15 @@ class Occlusion(Method):
         window: (frames, rows, columns) of the box; None: a quarter of the clip each way.
         step: by how much it moves at most (the places are spread evenly, so that they cover all of
             the clip); None: half its rows and columns, and its whole duration.
-        baseline: what hides; "mean" (the paper's grey) or "frozen".
+        baseline: what hides, one of `baselines.BASELINES`; "mean-colour" is the paper's grey.
     """
 
     window: tuple[int, int, int] | None = None
     step: tuple[int, int, int] | None = None
-    baseline: str = "mean"
+    baseline: str = "mean-colour"
 
     def __post_init__(self) -> None:
-        need_baseline("occlusion", self.baseline)
+        check_baseline(self.baseline, "occlusion")
         for name in ("window", "step"):
             three = getattr(self, name)
             need(
@@ -64,17 +54,19 @@ class Occlusion(Method):
             for value in three or ():
                 need_whole("occlusion", **{name: value})
 
-    def maps(self, run: Run) -> Maps:
-        axes, window = self._axes(run.x)
-        base, shape = baseline_of(run.x, self.baseline), tuple(axis.cells for axis in axes)
-        logits = run.logits(run.x.split(run.at_once))  # (N, K)
-        wanted, signed = run.wanted(logits), []
-        for x, b, y in zip(run.x, base, logits, strict=True):
-            hidden = run.logits(_hide(x, b, axes, window, run.at_once))  # (Z, K)
+    def maps(self, context: ForwardContext) -> Maps:
+        axes, window = self._axes(context.x)
+        shape = tuple(axis.cells for axis in axes)
+        logits = context.logits(context.x.split(context.at_once))  # (N, K)
+        wanted, signed = context.wanted(logits), []
+        for x, y in zip(context.x, logits, strict=True):
+            boxes = _boxes(x.shape[-3:], axes, window, context.at_once)
+            pieces = (remove(x[None], some.to(x.device), self.baseline) for some in boxes)
+            hidden = context.logits(pieces)  # (Z, K)
             signed.append((y - hidden)[:, wanted].T.unflatten(1, shape))  # (k, T', h, w)
         return Maps(logits, torch.stack(signed), axes=axes)
 
-    def _axes(self, x: Tensor) -> tuple[Axes, tuple[int, ...]]:
+    def _axes(self, x: Tensor) -> tuple[GridAxes, tuple[int, ...]]:
         """Where the centres of the boxes lie, and the size of a box in this clip."""
         sizes = x.shape[-3:]
         window = self.window or [max(1, n // 4) for n in sizes]
@@ -91,18 +83,18 @@ def _places(size: int, window: int, step: int) -> Axis:
     return Axis(places, size, (window - 1) / 2, stride)
 
 
-def _hide(
-    x: Tensor, base: Tensor, axes: Axes, window: tuple[int, ...], at_once: int
+def _boxes(
+    sizes: Sequence[int], axes: GridAxes, window: tuple[int, ...], at_once: int
 ) -> Iterator[Tensor]:
-    """The clip (3, T, H, W) with each box hidden, a few at a time: (b, 3, T, H, W)."""
+    """Where each box lies in a clip of these sizes, a few at a time: bool (b, 1, T, H, W)."""
     places = product(*(range(axis.cells) for axis in axes))
     while some := list(islice(places, at_once)):
-        piece = x.repeat(len(some), 1, 1, 1, 1)
-        for one, place in zip(piece, some, strict=True):
+        boxes = torch.zeros(len(some), 1, *sizes, dtype=torch.bool)
+        for box, place in zip(boxes, some, strict=True):
             starts = [round(axis.stride * i) for axis, i in zip(axes, place, strict=True)]
             t, r, c = (slice(s, s + w) for s, w in zip(starts, window, strict=True))
-            one[:, t, r, c] = base[:, t, r, c]
-        yield piece
+            box[:, t, r, c] = True
+        yield boxes
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ class RISE(Method):
         seed: the masks are the same for every clip.
         coarse: (moments, rows, columns) of the coarse grid.
         share: p, the chance that a coarse cell is seen.
-        baseline: what is put where a mask is zero, "mean" or "frozen".
+        baseline: what is shown where a mask is zero, one of `baselines.FIXED`.
         cells: of the map's grid, along height and width.
     """
 
@@ -130,7 +122,7 @@ class RISE(Method):
     seed: int = 0
     coarse: tuple[int, int, int] = (4, 7, 7)
     share: float = 0.5
-    baseline: str = "mean"
+    baseline: str = "mean-colour"
     cells: int = 14
 
     def __post_init__(self) -> None:
@@ -140,18 +132,18 @@ class RISE(Method):
         for value in self.coarse:
             need_whole("rise", coarse=value)
         need(0 < self.share < 1, f"rise: share={self.share!r}: give a number between 0 and 1")
-        need_baseline("rise", self.baseline)
+        check_baseline(self.baseline, "rise", FIXED)
 
-    def maps(self, run: Run) -> Maps:
-        axes = pixel_axes(run.x, self.cells)
-        base = baseline_of(run.x, self.baseline)
-        logits = run.logits(run.x.split(run.at_once))
-        wanted, signed = run.wanted(logits), []
-        for x, b in zip(run.x, base, strict=True):
+    def maps(self, context: ForwardContext) -> Maps:
+        axes = pixel_axes(context.x, self.cells)
+        base = all_removed(context.x, self.baseline)
+        logits = context.logits(context.x.split(context.at_once))
+        wanted, signed = context.wanted(logits), []
+        for x, b in zip(context.x, base, strict=True):
             scores, seen = [], []
-            for pixels, cells in self._masks(x, axes, run.at_once):
+            for pixels, cells in self._masks(x, axes, context.at_once):
                 masked = pixels * x + (1 - pixels) * b  # (b, 3, T, H, W)
-                scores.append(run.logits([masked]).softmax(dim=1)[:, wanted])
+                scores.append(context.logits([masked]).softmax(dim=1)[:, wanted])
                 seen.append(cells)
             score, mask = torch.cat(scores), torch.cat(seen)  # (n, k), (n, T, h, w)
             score = score - score.mean(dim=0)
@@ -159,7 +151,7 @@ class RISE(Method):
             signed.append(one / (self.masks * self.share))
         return Maps(logits, torch.stack(signed), axes=axes)
 
-    def _masks(self, x: Tensor, axes: Axes, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _masks(self, x: Tensor, axes: GridAxes, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Masks a few at a time: over pixels (b, 1, T, H, W), at the map's cells (b, T, h, w)."""
         rng = np.random.default_rng(self.seed)
         # One cell more on either side, so that a moved grid still covers the clip.
@@ -220,36 +212,34 @@ class TemporalMask(Method):
             value = getattr(self, name)
             need(value >= 0, f"temporal-mask: {name}={value!r}: give a number, 0 or more")
 
-    def maps(self, run: Run) -> Maps:
-        frames = run.x.shape[2]
+    def maps(self, context: ForwardContext) -> Maps:
+        frames = context.x.shape[2]
         need(frames > 1, "temporal-mask needs more than one frame: nothing moves in a single one")
-        logits = run.logits(run.x.split(run.at_once))
-        classes = run.wanted_of_each(logits)
+        logits = context.logits(context.x.split(context.at_once))
+        classes = context.wanted_of_each(logits)
         masks, remarks = [], []
-        for x, y, own in zip(run.x.split(1), logits, classes, strict=True):
-            found = torch.stack([self._search(run, x, k) for k in own])  # (k, T)
+        for x, y, own in zip(context.x.split(1), logits, classes, strict=True):
+            found = torch.stack([self._search(context, x, k) for k in own])  # (k, T)
             masks.append(found)
             first = int(own[0])
             with torch.no_grad():
-                changed = self._score(run, x, found[0], own[0])
+                changed = self._score(context, x, found[0], own[0])
             done = {"freeze": "frozen", "reverse": "reversed"}[self.change]
-            remarks.append(
-                f"{run.model.labels[first]}: {y.softmax(0)[first]:.3f}, with the marked moments "
-                f"{done} {changed:.3f}"
-            )
+            label, whole = context.model.labels[first], y.softmax(0)[first]
+            remarks.append(f"{label}: {whole:.3f}, with the marked moments {done} {changed:.3f}")
         signed = torch.stack(masks)[..., None, None]  # (N, k, T, 1, 1)
-        axes = (Axis(frames, frames, 0.0, 1.0), *pixel_axes(run.x, 1)[1:])
-        return Maps(logits, _at_least_float32(signed), classes, axes, remarks)
+        axes = (Axis(frames, frames, 0.0, 1.0), *pixel_axes(context.x, 1)[1:])
+        return Maps(logits, at_least_float32(signed), classes, axes, remarks)
 
-    def _search(self, run: Run, x: Tensor, k: Tensor) -> Tensor:
+    def _search(self, context: ForwardContext, x: Tensor, k: Tensor) -> Tensor:
         """The mask of one clip (1, 3, T, H, W) and class: (T)."""
-        raw = self._start(run, x, k).logit().requires_grad_()
+        raw = self._start(context, x, k).logit().requires_grad_()
         adam = torch.optim.Adam([raw], lr=self.rate)
         with torch.enable_grad():
             for _ in range(self.steps):
                 m = raw.sigmoid()
                 loss = self.sparse * m.sum() + self.smooth * m.diff().abs().pow(3).sum()
-                loss = loss + self._score(run, x, m, k)
+                loss = loss + self._score(context, x, m, k)
                 # Not backward(), which would leave gradients in the network's parameters.
                 (raw.grad,) = torch.autograd.grad(loss, [raw])
                 adam.step()
@@ -257,23 +247,23 @@ class TemporalMask(Method):
         return torch.where(m > 0.1, m, 0)
 
     @torch.no_grad()
-    def _start(self, run: Run, x: Tensor, k: Tensor) -> Tensor:
+    def _start(self, context: ForwardContext, x: Tensor, k: Tensor) -> Tensor:
         """Nearly one in the shortest middle run that costs 90 % of the whole clip's drop: (T)."""
         frames = x.shape[2]
         whole = torch.ones(frames).to(x)
-        before, after = (self._score(run, x, m, k) for m in (0 * whole, whole))
+        before, after = (self._score(context, x, m, k) for m in (0 * whole, whole))
         for length in range(1, frames + 1):
             begin = (frames - length) // 2
             run_of_ones = torch.zeros_like(whole)
             run_of_ones[begin : begin + length] = 1
-            if before - self._score(run, x, run_of_ones, k) >= 0.9 * (before - after):
+            if before - self._score(context, x, run_of_ones, k) >= 0.9 * (before - after):
                 break
         return run_of_ones.clamp(0.05, 0.95)
 
-    def _score(self, run: Run, x: Tensor, m: Tensor, k: Tensor) -> Tensor:
+    def _score(self, context: ForwardContext, x: Tensor, m: Tensor, k: Tensor) -> Tensor:
         """Probability of class k for the clip changed by m (T)."""
         changed = frozen(x, m) if self.change == "freeze" else reversed_in(x, m)
-        return run.forward(changed)[0].softmax(dim=0)[k]
+        return context.forward(changed)[0].softmax(dim=0)[k]
 
 
 def frozen(x: Tensor, m: Tensor) -> Tensor:

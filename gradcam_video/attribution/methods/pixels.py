@@ -1,7 +1,7 @@
 """Methods that carry the gradient of a logit all the way back to the pixels.
 
 Each class costs a backward through the whole network, so only the top class of a clip is explained
-unless others are asked for. The pixels' values are gathered on a grid of T × 14 × 14 cells: a map
+unless others are named. The pixels' values are gathered on a grid of T × 14 × 14 cells: a map
 of its own, finer than that of most layers, and the same for every network.
 """
 
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import BadInput
-from ...models.modes import _at_least_float32
-from .base import Maps, Method, Run, baseline_of, need_baseline, need_whole, pixel_axes, pooled
+from ...models.modes import at_least_float32
+from ..baselines import FIXED, all_removed, check_baseline
+from .base import ForwardContext, Maps, Method, need_whole, pixel_axes, pooled
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,19 @@ class _RuledGradient(Method):
     def __post_init__(self) -> None:
         need_whole("guided gradient", cells=self.cells)
 
-    def maps(self, run: Run) -> Maps:
-        _need_relu_modules(run)
-        x = run.x.detach().clone().requires_grad_()
+    def maps(self, context: ForwardContext) -> Maps:
+        _need_relu_modules(context)
+        x = context.x.detach().clone().requires_grad_()
         axes, signed = pixel_axes(x, self.cells), []
-        with torch.enable_grad(), _relu_rule(run.model.net, self.guided):
-            logits = run.forward(x)  # (N, K)
-        classes = run.wanted_of_each(logits)
+        with torch.enable_grad(), _relu_rule(context.model.net, self.guided):
+            logits = context.forward(x)  # (N, K)
+        classes = context.wanted_of_each(logits)
         for column in classes.T:  # a class of each clip: (N)
             # Clips do not mix in a forward: the gradient of the sum is each clip's own.
-            asked = logits.gather(1, column[:, None]).sum()
-            (gradient,) = torch.autograd.grad(asked, x, retain_graph=True)  # (N, 3, T, H, W)
+            chosen = logits.gather(1, column[:, None]).sum()
+            (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)  # (N, 3, T, H, W)
             signed.append(pooled(gradient.abs().amax(dim=1), axes, mean=True))
-        return Maps(logits.detach(), _at_least_float32(torch.stack(signed, dim=1)), classes, axes)
+        return Maps(logits.detach(), at_least_float32(torch.stack(signed, dim=1)), classes, axes)
 
 
 @dataclass(frozen=True)
@@ -120,25 +121,28 @@ def _relu_rule(net: nn.Module, guided: bool) -> Generator[None]:
             hook.remove()
 
 
-def _need_relu_modules(run: Run) -> None:
+def _need_relu_modules(context: ForwardContext) -> None:
     """Refuse a network whose ReLUs cannot all be given the rule: half a rule is no method.
 
     Raises:
         BadInput: it has none, or some are functions (F.relu) that no hook sees.
     """
-    record, modules = run.model.trace(run.x.shape[1:]), dict(run.model.net.named_modules())
+    record, modules = (
+        context.model.trace(context.x.shape[1:]),
+        dict(context.model.net.named_modules()),
+    )
     seen = sum(isinstance(modules[call.name], nn.ReLU) for call in record.calls)
     there = sum(op.name == "relu" for op in record.operations)
     if not seen:
         raise BadInput(
-            f"{run.model.name} runs no nn.ReLU module, and the rules of guided gradient and "
+            f"{context.model.name} runs no nn.ReLU module, and the rules of guided gradient and "
             "deconvolution are about ReLUs: use integrated-gradients"
         )
     if there > seen:
         raise BadInput(
-            f"{there - seen} of {there} ReLUs of {run.model.name} are functions, which the rules "
-            "of guided gradient and deconvolution cannot reach: make them nn.ReLU modules, or use "
-            "integrated-gradients"
+            f"{there - seen} of {there} ReLUs of {context.model.name} are functions, which the "
+            "rules of guided gradient and deconvolution cannot reach: make them nn.ReLU modules, "
+            "or use integrated-gradients"
         )
 
 
@@ -153,21 +157,21 @@ class IntegratedGradients(Method):
 
     Args:
         steps: points of the integral; each is a forward and a backward.
-        baseline: b; "mean" (the mean colour) or "frozen" (every frame is the first one).
+        baseline: b, a clip of which nothing is kept; one of `baselines.FIXED`.
         cells: of the grid, along height and width.
     """
 
     steps: int = 32
-    baseline: str = "mean"
+    baseline: str = "mean-colour"
     cells: int = 14
 
     every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         need_whole("integrated-gradients", steps=self.steps, cells=self.cells)
-        need_baseline("integrated-gradients", self.baseline)
+        check_baseline(self.baseline, "integrated-gradients", FIXED)
 
-    def maps(self, run: Run) -> Maps:
+    def maps(self, context: ForwardContext) -> Maps:
         try:
             from captum.attr import IntegratedGradients as Captum
         except ImportError:
@@ -175,22 +179,22 @@ class IntegratedGradients(Method):
                 "integrated-gradients needs captum: pip install 'gradcam-video"
                 "[integrated-gradients]'"
             ) from None
-        logits = run.logits(run.x.split(run.at_once))
-        classes, axes = run.wanted_of_each(logits), pixel_axes(run.x, self.cells)
-        base = baseline_of(run.x, self.baseline)
+        logits = context.logits(context.x.split(context.at_once))
+        classes, axes = context.wanted_of_each(logits), pixel_axes(context.x, self.cells)
+        base = all_removed(context.x, self.baseline)
         signed = []
-        for x, b, own in zip(run.x.split(1), base.split(1), classes, strict=True):
+        for x, b, own in zip(context.x.split(1), base.split(1), classes, strict=True):
             each = [
-                Captum(run.forward).attribute(
+                Captum(context.forward).attribute(
                     x.detach().clone(),
                     b,
                     target=int(k),
                     n_steps=self.steps,
                     # A copy with its graph takes the memory of several without.
-                    internal_batch_size=max(1, run.at_once // 4),
+                    internal_batch_size=max(1, context.at_once // 4),
                 )
                 for k in own
             ]
             values = torch.cat(each).sum(dim=1).detach()  # (k, T, H, W)
             signed.append(pooled(values, axes, mean=False))
-        return Maps(logits, _at_least_float32(torch.stack(signed)), classes, axes)
+        return Maps(logits, at_least_float32(torch.stack(signed)), classes, axes)

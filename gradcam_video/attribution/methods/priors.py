@@ -1,4 +1,4 @@
-"""Maps that have not looked: what a method has to beat."""
+"""Maps that have not looked at the clip: what a method has to beat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...geometry import SIGMA
-from .base import Maps, Method, Run, need, need_whole, on_every_class
+from .base import ForwardContext, Maps, Method, need, need_whole, on_every_class
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Random(Method):
     def __post_init__(self) -> None:
         need_whole("random", 0, seed=self.seed)
 
-    def maps(self, run: Run) -> Maps:
-        logits = run.logits(run.x.split(run.at_once))
-        shape = [axis.cells for axis in run.axes]
+    def maps(self, context: ForwardContext) -> Maps:
+        logits = context.logits(context.x.split(context.at_once))
+        shape = [axis.cells for axis in context.axes]
         draws = []
-        for x in run.x:
+        for x in context.x:
             content = zlib.crc32(x.float().cpu().contiguous().numpy().tobytes())
             rng = np.random.default_rng([self.seed, content])
             draws.append(torch.from_numpy(rng.random(shape)))
         one = torch.stack(draws).to(logits)  # (N, T', h, w)
-        return Maps(logits, on_every_class(one, run, logits))
+        return Maps(logits, on_every_class(one, context, logits))
 
 
 @dataclass(frozen=True)
-class Centre(Method):
-    """A blob in the middle of every frame: things are filmed there, so it scores well unseen.
+class CentrePrior(Method):
+    """A Gaussian in the middle of every frame: objects are filmed there, so it scores well unseen.
 
     map[t, y, x] = exp(-(distance from the input's centre)^2 / (2 * s^2)),  s = sigma * short side
 
@@ -61,14 +61,14 @@ class Centre(Method):
     def __post_init__(self) -> None:
         need(self.sigma > 0, f"centre: sigma={self.sigma!r}: give a number above 0")
 
-    def maps(self, run: Run) -> Maps:
-        logits = run.logits(run.x.split(run.at_once))
-        time, rows, columns = run.axes
+    def maps(self, context: ForwardContext) -> Maps:
+        logits = context.logits(context.x.split(context.at_once))
+        time, rows, columns = context.axes
         s = self.sigma * min(rows.size, columns.size)
         down, across = (
             np.exp(-((axis.centres() - (axis.size - 1) / 2) ** 2) / (2 * s**2))
             for axis in (rows, columns)
         )
-        blob: Tensor = torch.from_numpy(np.outer(down, across)).to(logits)  # (h, w)
-        one = blob.expand(len(logits), time.cells, -1, -1)
-        return Maps(logits, on_every_class(one, run, logits))
+        prior: Tensor = torch.from_numpy(np.outer(down, across)).to(logits)  # (h, w)
+        one = prior.expand(len(logits), time.cells, -1, -1)
+        return Maps(logits, on_every_class(one, context, logits))
