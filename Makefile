@@ -57,7 +57,7 @@ bench: $(VENV)/.test
 # uv makes the environment in a minute where pip takes four; pip brings uv.
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip uv
 
 $(VENV)/.tutorial: pyproject.toml constraints.txt | $(BIN)/uv
 	$(INSTALL) --editable '.[notebooks]'

@@ -82,11 +82,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     options = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     options += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
     # The environment is there (-o): it is this one.
-    command = ["make", "-o", ".venv/.tutorial", "tutorial", f"BIN={Path(LAB).parent}"]
+    command = ["make", "-o", ".venv/.tutorial", "tutorial", "VENV=.venv"]
+    command += [f"BIN={Path(LAB).parent}", f"LAB_OPTIONS={' '.join(options)}"]
     log = home / "log"
     with log.open("w") as out:
         server = subprocess.Popen(
-            [*command, f"LAB_OPTIONS={' '.join(options)}"],
+            command,
             cwd=folder,
             env={**os.environ, **own, "PYTHONPATH": str(ROOT)},
             stdout=out,
