@@ -144,7 +144,14 @@ def test_weights_per_step_differ_where_the_head_weighs_moments() -> None:
     torch.testing.assert_close(whole.mean(dim=2), step.mean(dim=2))
 
 
-@pytest.mark.parametrize("build", ["inflated_resnet50", "r3d"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        "inflated_resnet18",
+        pytest.param("inflated_resnet50", marks=pytest.mark.slow),
+        pytest.param("r3d", marks=pytest.mark.slow),
+    ],
+)
 def test_alpha_is_w_over_z_and_the_map_sums_to_the_logit(
     build: str, request: pytest.FixtureRequest
 ) -> None:

@@ -392,6 +392,7 @@ quantus_missing = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @quantus_missing
 def test_energy_and_rank_accuracy_are_those_of_quantus() -> None:
     import quantus
@@ -414,6 +415,7 @@ def test_energy_and_rank_accuracy_are_those_of_quantus() -> None:
         assert metrics.rank_accuracy(drawn[n], truth[n]) == pytest.approx(order[n], abs=1e-5)
 
 
+@pytest.mark.slow
 @quantus_missing
 def test_deletion_is_pixel_flipping_of_quantus(bright: VideoModel) -> None:
     """Of single pixels, black in place of what is taken, in steps of an eighth of the clip."""

@@ -26,6 +26,7 @@ from nbconvert.filters.markdown import markdown2html
 from on_screen import HANDLE, Hand, OnScreen, explained_on, must_be_legible, must_work
 from stamp import stamp
 
+pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[1]
 # The python of another environment may be tried: with ipywidgets 7.7, jupyterlab < 4 and
 # jupyterlab-widgets 1.x, for example.

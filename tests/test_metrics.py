@@ -600,6 +600,7 @@ def result(model: VideoModel) -> dict[str, Any]:
     return score(model, MadeData(16))
 
 
+@pytest.mark.slow
 def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, Any]) -> None:
     group = result["right"]
     assert result["n"] == 14 and result["top1"] > 0.8
@@ -614,6 +615,7 @@ def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, An
     assert group["following"]["plane"]["map"]["mean"] > 0.25
 
 
+@pytest.mark.slow
 def test_the_network_is_asked_again_where_it_was_right(model: VideoModel) -> None:
     result = score(model, MadeData(3, hurt=False), ask=2)
     group = result["right"]
@@ -654,6 +656,7 @@ def test_the_result_is_json_and_a_table(result: dict[str, Any]) -> None:
     assert "nan" not in text and max(map(len, text.splitlines())) < 130
 
 
+@pytest.mark.slow
 def test_a_limit_draws_the_same_clips_and_half_pixel_differs(model: VideoModel) -> None:
     data = MadeData(40, hurt=False)
     few, again = (score(model, data, limit=2) for _ in range(2))
@@ -735,6 +738,7 @@ def run(*arguments: str) -> int:
     return options.run(options)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_or_json(
     on_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_all_71_templates_but_the_rarest_are_played() -> None:
     assert len(members) == 71 and len(members - played) == 0, sorted(members - played)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_any_process() -> None:
     code = (
         "import hashlib; from gradcam_video.tabletop import render;"

@@ -72,6 +72,7 @@ def applies(method: str, model: VideoModel) -> bool:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_method_runs_or_says_why_not(name: str) -> None:
     need(name)
@@ -183,6 +184,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None:
     """Without their weights: on the meta device they take no memory."""
