@@ -280,6 +280,7 @@ def clips() -> list[Clip]:
     return [sample(FORTY_NAMES[k], 3, size=(112, 112)).clip for k in CLASSES]
 
 
+@pytest.mark.slow
 def test_randomising_from_the_head_down_takes_the_map(
     tabletop: VideoModel, clips: list[Clip]
 ) -> None:

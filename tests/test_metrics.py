@@ -638,6 +638,7 @@ def test_the_network_is_asked_again_where_it_was_right(model: VideoModel) -> Non
     assert "the network asked again" in text and "deletion in space-time" in text
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["failures"] == {"made-1": "made-1: damaged"}
     assert result["without_truth"] == 1
@@ -646,6 +647,7 @@ def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["align"] == "receptive-field" and result["method"] == "gradcam"
 
 
+@pytest.mark.slow
 def test_the_result_is_json_and_a_table(result: dict[str, Any]) -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     text = table(result)
@@ -669,6 +671,7 @@ def test_a_limit_draws_the_same_clips_and_half_pixel_differs(model: VideoModel) 
     )
 
 
+@pytest.mark.slow
 def test_scoring_in_batches_is_the_same(model: VideoModel) -> None:
     data = MadeData(3, hurt=False)
     one, three = score(model, data), score(model, data, batch=2)
@@ -751,6 +754,7 @@ def test_the_command_prints_a_table_or_json(
     assert result["all"]["energy"]["tolerant"]["map"]["mean"] > 0
 
 
+@pytest.mark.slow
 def test_bad_options_are_one_line(on_disk: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--limit 0"):
         run("--data", str(on_disk), "--limit", "0")
