@@ -1,1 +1,1 @@
-"""This package beside its peers, in one run: `python -m benchmarks.compare`. See README.md."""
+"""What this package costs, and its peers beside it: `python -m benchmarks`. See README.md."""

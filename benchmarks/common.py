@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
 from gradcam_video import VideoModel, inflate
-from gradcam_video.inflate import INFLATABLE
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.tabletop.network import SmallResNet
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.names import INFLATABLE
+from gradcam_video.models.tabletop_net import SmallResNet
 
 HERE = Path(__file__).resolve().parent
 FRAMES = 16
 NETS = ("tabletop", *INFLATABLE)  # "tabletop": the small network, for a quick look
+T = TypeVar("T")
 PACKAGES = ("torch", "torchvision", "grad-cam", "captum", "torchcam", "gradcam-video")
 
 
@@ -64,6 +66,20 @@ def random_clip(size: int, *, faster: bool = False) -> Tensor:
     return x.to(memory_format=torch.channels_last_3d) if faster else x
 
 
+def interleaved(
+    keys: Sequence[str], rounds: int, run: Callable[[str], T], say: Callable[[str], None]
+) -> dict[str, list[T]]:
+    """Every row once per round, in an order that changes, so that no row has the quiet minutes."""
+    order, chance = list(keys), random.Random(0)
+    results: dict[str, list[T]] = {key: [] for key in keys}
+    for number in range(rounds):
+        chance.shuffle(order)
+        for key in order:
+            say(f"round {number + 1} of {rounds}: {key}")
+            results[key].append(run(key))
+    return results
+
+
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     """First quartile, median, third quartile; of a single value, three times that."""
     if len(values) == 1:
@@ -90,8 +106,13 @@ def machine(threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         # Other work on the machine before the benchmark's own began.
-        "load_at_start": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_at_start": load(),
     }
+
+
+def load() -> float | None:
+    """How many programs wanted a core, mean over the last minute; None where it is not known."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _cpu_name() -> str:
@@ -105,9 +126,9 @@ def _cpu_name() -> str:
 
 def machine_line(facts: dict[str, Any]) -> str:
     """The same in one line, for under a table."""
-    load, busy = facts["load_at_start"], ""
-    if load is not None and load > 0.5 * facts["cores"]:
-        busy = f" (busy with other work when it began, load {load:.1f}: expect noise)"
+    began, busy = facts["load_at_start"], ""
+    if began is not None and began > 0.5 * facts["cores"]:
+        busy = f" (busy with other work when it began, load {began:.1f}: expect noise)"
     packages = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     return (
         f"{facts['date'][:10]}, {facts['cpu']}, {facts['threads']} threads on {facts['cores']} "

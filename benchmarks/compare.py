@@ -1,6 +1,6 @@
 """This package beside pytorch-grad-cam, captum, torch-cam and a bare forward, in one run.
 
-    python -m benchmarks.compare                          # the table of the README: half an hour+
+    python -m benchmarks.compare                          # the README's table: half an hour or more
     python -m benchmarks.compare --full                   # all 40 classes of every library: hours
     python -m benchmarks.compare --net tabletop --sizes 32 --rounds 1 --out DIR      # a quick look
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from .common import (
     NETS,
     build,
     command_line,
+    interleaved,
     machine,
     machine_line,
     quartiles,
@@ -139,20 +139,6 @@ def _apart(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max() / b.abs().max())
 
 
-def interleaved(
-    rows: Sequence[Row], rounds: int, run: Callable[[Row], Any], say: Callable[[str], None]
-) -> dict[str, list[Any]]:
-    """Every row once per round, in an order that changes, so that no row has the quiet minutes."""
-    order, chance = list(rows), random.Random(0)
-    results: dict[str, list[Any]] = {row.key: [] for row in rows}
-    for number in range(rounds):
-        chance.shuffle(order)
-        for row in order:
-            say(f"round {number + 1} of {rounds}: {row.key}")
-            results[row.key].append(run(row))
-    return results
-
-
 def measure(options: argparse.Namespace, size: int, say: Callable[[str], None]) -> dict[str, Any]:
     """All rows at one size on one device."""
     on_gpu = options.device == "cuda"
@@ -175,16 +161,17 @@ def measure(options: argparse.Namespace, size: int, say: Callable[[str], None]) 
         result["agreement"] = check(bench, rows)
     for m, x in zip(bench.models, bench.inputs, strict=True):  # whatever the first run sets up
         bare_forward(m, x, [])
-    found = interleaved(rows, options.rounds, bench.run_on_gpu if on_gpu else bench.run, say)
+    keys, run = {row.key: row for row in rows}, bench.run_on_gpu if on_gpu else bench.run
+    found = interleaved([*keys], options.rounds, lambda key: run(keys[key]), say)
     held: dict[str, list[Any]] = {row.key: [] for row in rows}
     if not on_gpu and options.memory_rounds and memory.can_measure():
         del bench  # its gigabyte is needed
         gc.collect()
 
-        def peak(row: Row) -> dict[str, float]:
-            return memory.measure(row.key, options.net, size, options.threads, options.sample)
+        def peak(key: str) -> dict[str, float]:
+            return memory.measure(key, options.net, size, options.threads, options.sample)
 
-        held = interleaved(rows, options.memory_rounds, peak, lambda text: say(f"memory, {text}"))
+        held = interleaved([*keys], options.memory_rounds, peak, lambda t: say(f"memory, {t}"))
     result["rows"] = {}
     for row in rows:
         numbers: dict[str, Any] = {

@@ -5,8 +5,8 @@
 Start-up is left out (imports, making the network, the first run of everything). What is measured
 is `read_clip`, `explain` and `save`, on an inflated ResNet-50 of 40 classes with random weights,
 folded and channels last as `load_model` gives it. The bare forwards, of that network and of the
-same one as PyTorch loads it, run in between. Without CLIP, a made one of 240×426 is written first.
-Writes explain_speed.json and explain_speed.md.
+same one as PyTorch loads it, run in between. Without CLIP, a synthetic one of 240×426 is written
+first. Writes explain_speed.json and explain_speed.md. What the start costs: `benchmarks.start`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PARTS = ("decode", "preprocess", "forward and maps", "saving")
 AT_MOST = 1.25  # × the bare forward
 
 
-def write_made_clip(path: Path) -> None:
+def write_synthetic_clip(path: Path) -> None:
     """An H.264 file as large as one of Something-Something and about as long: 12 fps, 240×426."""
     # The encoder wants even sides; the data set's own files are of 426 or 427.
     label = "Moving [something] from left to right"
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     p = argparse.ArgumentParser(prog="python -m benchmarks.explain_speed", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("clip", type=Path, nargs="?", help="a video file; none: a made one")
+    p.add_argument("clip", type=Path, nargs="?", help="a video file; none: a synthetic one")
     p.add_argument("--net", default="resnet50", metavar="NAME", choices=NETS)
     p.add_argument("--size", type=int, default=224)
     p.add_argument("--rounds", type=int, default=7)
@@ -176,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         path = options.clip
         if path is None:
-            path = Path(temporary) / "made.mp4"
-            write_made_clip(path)
+            path = Path(temporary) / "synthetic.mp4"
+            write_synthetic_clip(path)
         try:
             seconds = measure(path, options.net, options.size, options.rounds)
         except gv.BadInput as error:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gradcam_video import VideoModel
-from gradcam_video.explain import maps_of
+from gradcam_video.attribution.gradcam import maps_of
 
 # Takes the model, x (1, 3, T, H, W) and class indices; gives signed maps (k, T', h, w), or None.
 Way = Callable[[VideoModel, Tensor, Sequence[int]], Tensor | None]

@@ -9,28 +9,45 @@ logits and the maps of every class, an `Explanation`; and the `Explanation` is l
     model = gv.load_model("tabletop")
     e = gv.explain(model, clip)
     e.top(2), e.sheet(), e.player(), e.save("explained")
+
+The rooms, in the order in which data flows: `data`, `tabletop`, `models`, `training`,
+`attribution`, `cases`, `metrics`, `show`; and `lessons`, which only the notebooks need, and `cli`.
 """
 
-from . import check, facts, tabletop
-from .clip import Clip, find_clips, read_clip, read_windows
-from .datasets import SomethingSomething
-from .errors import BadInput
-from .explain import METHODS, Explanation, explain, explain_windows
-from .inflate import inflate
-from .labels import FORTY, TEMPLATES, Label, find_label
-from .models import VideoModel, known_models, load_model, save_model
-from .truth import Truth
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._faces import lazy_face
+
+if TYPE_CHECKING:
+    from . import tabletop
+    from .attribution.api import METHODS, explain
+    from .attribution.long_video import explain_windows
+    from .data.clip import Clip, read_clip, read_windows
+    from .data.datasets import SomethingSomething
+    from .data.ground_truth import Truth
+    from .data.image_folder import find_clips
+    from .data.labels import FORTY, FORTY_NAMES, TEMPLATES, ClassLabel, find_label
+    from .errors import BadInput
+    from .explanation import Explanation
+    from .lessons import check, facts
+    from .models.checkpoints import save_model
+    from .models.inflation import inflate
+    from .models.registry import known_models, load_model
+    from .models.video_model import VideoModel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FORTY",
+    "FORTY_NAMES",
     "METHODS",
     "TEMPLATES",
     "BadInput",
+    "ClassLabel",
     "Clip",
     "Explanation",
-    "Label",
     "SomethingSomething",
     "Truth",
     "VideoModel",
@@ -48,3 +65,55 @@ __all__ = [
     "save_model",
     "tabletop",
 ]
+
+_HOMES = {
+    "FORTY": "data.labels",
+    "FORTY_NAMES": "data.labels",
+    "METHODS": "attribution.api",
+    "TEMPLATES": "data.labels",
+    "BadInput": "errors",
+    "ClassLabel": "data.labels",
+    "Clip": "data.clip",
+    "Explanation": "explanation",
+    "SomethingSomething": "data.datasets",
+    "Truth": "data.ground_truth",
+    "VideoModel": "models.video_model",
+    "check": "lessons",
+    "explain": "attribution.api",
+    "explain_windows": "attribution.long_video",
+    "facts": "lessons",
+    "find_clips": "data.image_folder",
+    "find_label": "data.labels",
+    "inflate": "models.inflation",
+    "known_models": "models.registry",
+    "load_model": "models.registry",
+    "read_clip": "data.clip",
+    "read_windows": "data.clip",
+    "save_model": "models.checkpoints",
+}
+_ROOMS = (
+    "attribution",
+    "cases",
+    "cli",
+    "data",
+    "lessons",
+    "metrics",
+    "models",
+    "show",
+    "tabletop",
+    "training",
+)
+_RENAMED = {"Label": "ClassLabel"}  # the old name works until 0.3
+_face, __dir__ = lazy_face(__name__, _HOMES, _ROOMS)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        import warnings
+
+        new = _RENAMED[name]
+        warnings.warn(
+            f"gradcam_video.{name} is now gradcam_video.{new}", DeprecationWarning, stacklevel=2
+        )
+        return _face(new)
+    return _face(name)

@@ -19,9 +19,9 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
+from gradcam_video.cli.figures import PAGE as INDEX
 from gradcam_video.errors import BadInput
-from gradcam_video.figures import PAGE as INDEX
-from gradcam_video.figures import whole_folder
+from gradcam_video.files import atomic_folder
 
 ROOT = Path(__file__).parents[1]
 # Beside the notebook, or where stamp.py says that a notebook alone finds it.
@@ -69,7 +69,7 @@ def build(paths: list[Path], out: Path) -> None:
     """Write the whole site or nothing of it; an older one is replaced."""
     exporter = HTMLExporter()
     rows = []
-    with whole_folder(out, ours) as folder:
+    with atomic_folder(out, ours) as folder:
         for path in paths:
             notebook = nbformat.read(path, as_version=4)
             page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})

@@ -10,8 +10,8 @@ are explained anew by a network whose weights are shuffled. What each number mea
 and `faithfulness`.
 
 A file for each clip is written into --work, whole or not at all; run again, it goes on where it
-was. At the end come gradcam_video/measured/methods.json and the tables of the README. `--table`
-writes the README's tables from the results that are there.
+was. At the end come gradcam_video/lessons/measured/methods.json and the tables of the README.
+`--table` writes the README's tables from the results that are there.
 """
 
 from __future__ import annotations
@@ -35,18 +35,20 @@ import numpy as np
 import torch
 
 import gradcam_video as gv
-from gradcam_video import faithfulness, metrics
-from gradcam_video.clip import Clip
-from gradcam_video.datasets import SomethingSomething
-from gradcam_video.explain import METHODS, Explanation
-from gradcam_video.labels import find_label
-from gradcam_video.runs import written_whole
-from gradcam_video.score import ClipScore, score_clip, summary
-from gradcam_video.truth import Truth
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.datasets import SomethingSomething
+from gradcam_video.data.ground_truth import Truth
+from gradcam_video.data.labels import find_label
+from gradcam_video.explanation import Explanation
+from gradcam_video.files import atomic_write
+from gradcam_video.metrics import faithfulness
+from gradcam_video.metrics import localisation as metrics
+from gradcam_video.metrics.scoring import ClipScore, score_clip, summary
 
 MODEL = "tabletop"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
-FOLDER = Path(gv.__file__).parent / "measured"
+FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- methods -->", "<!-- /methods -->"
 KEPT = 20  # clips whose single values are kept, so that anybody can make a row again
@@ -154,8 +156,8 @@ class Clock:
 
     def keep(self) -> float:
         seconds = self.before + time.monotonic() - self.started
-        with written_whole(self.path) as file:
-            file.write(json.dumps(seconds).encode())
+        with atomic_write(self.path) as file:
+            file.write_text(json.dumps(seconds), "utf-8")
         return seconds
 
 
@@ -171,8 +173,8 @@ def same_settings(path: Path, settings: dict[str, Any]) -> None:
     text = json.dumps(settings)
     if path.exists() and path.read_text() != text:
         raise SystemExit(f"{path.parent}: holds a run with other settings; name another --work")
-    with written_whole(path) as file:
-        file.write(text.encode())
+    with atomic_write(path) as file:
+        file.write_text(text, "utf-8")
 
 
 def clips_to_use(args: argparse.Namespace, settings: Settings, pool: Any) -> list[int]:
@@ -193,8 +195,8 @@ def clips_to_use(args: argparse.Namespace, settings: Settings, pool: Any) -> lis
         else:
             raise SystemExit(f"{args.data}: only {len(used)} clips count; generate more")
         used = used[: settings.clips]
-        with written_whole(path) as file:
-            file.write(json.dumps(used).encode())
+        with atomic_write(path) as file:
+            file.write_text(json.dumps(used), "utf-8")
     return json.loads(path.read_text())
 
 
@@ -277,8 +279,8 @@ def one_clip(job: tuple[int, int]) -> int:
             for method, score in scores.items()
         },
     }
-    with written_whole(record_file(OWN.work, i)) as file:
-        file.write(json.dumps(record).encode())
+    with atomic_write(record_file(OWN.work, i)) as file:
+        file.write_text(json.dumps(record), "utf-8")
     return position
 
 
@@ -417,8 +419,8 @@ def write(args: argparse.Namespace, settings: Settings, used: Sequence[int], wal
         "minus_motion": {m: minus_motion(records, m) for m in METHODS},
         "first": first(records[:KEPT]),
     }
-    with written_whole(args.out) as file:
-        file.write((json.dumps(found, indent=0, ensure_ascii=False) + "\n").encode())
+    with atomic_write(args.out) as file:
+        file.write_text((json.dumps(found, indent=0, ensure_ascii=False) + "\n"), "utf-8")
 
 
 def command(settings: Settings) -> str:
@@ -581,8 +583,8 @@ def into_readme(readme: Path, text: str) -> None:
     old = readme.read_text(encoding="utf-8")
     before, rest = old.split(START)
     _, after = rest.split(END)
-    with written_whole(readme) as file:
-        file.write(f"{before}{START}\n{text}\n{END}{after}".encode())
+    with atomic_write(readme) as file:
+        file.write_text(f"{before}{START}\n{text}\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

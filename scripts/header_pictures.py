@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
-from gradcam_video.show.movie import written_whole
+from gradcam_video.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDE = 950  # pixels
@@ -25,7 +25,7 @@ def main() -> None:
         picture = first_strip(path)
         small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
         out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"
-        with written_whole(out) as temporary:
+        with atomic_write(out) as temporary:
             small.quantize(128).save(temporary, "png")
         print(out.relative_to(ROOT), small.size)
 

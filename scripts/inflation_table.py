@@ -29,7 +29,10 @@ import torch
 import torchvision
 from torch import nn
 
-from gradcam_video.inflate import INFLATABLE, CannotInflate, inflate, still_video_error
+from gradcam_video.files import atomic_write
+from gradcam_video.models.fx_rewrite import CannotInflate
+from gradcam_video.models.inflation import inflate, still_video_error
+from gradcam_video.models.names import INFLATABLE
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "inflatable.md"
 TOLERANCE = 1e-4
@@ -157,9 +160,8 @@ def main(names: list[str]) -> int:
         print(f"{name}: {': '.join(results[name])} ({took:.1f} s)", file=sys.stderr, flush=True)
     if not names:
         TARGET.parent.mkdir(exist_ok=True)
-        unfinished = TARGET.with_suffix(".part")
-        unfinished.write_text(table(results, time.monotonic() - start), encoding="utf-8")
-        unfinished.replace(TARGET)
+        with atomic_write(TARGET) as file:
+            file.write_text(table(results, time.monotonic() - start), encoding="utf-8")
         print(TARGET)
     if wrong:
         print(f"INFLATABLE is wrong about: {', '.join(wrong)}", file=sys.stderr)

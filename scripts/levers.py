@@ -29,12 +29,13 @@ from train_tabletop import (
     recipe_for,
 )
 
-from gradcam_video.datasets import SomethingSomething
-from gradcam_video.evaluation import evaluate
-from gradcam_video.films import Augment, Cache, cache
-from gradcam_video.models import load_model
-from gradcam_video.score import score
-from gradcam_video.tabletop.network import SIZE
+from gradcam_video.data.augment import Augment
+from gradcam_video.data.datasets import SomethingSomething
+from gradcam_video.data.frame_cache import Cache, cache
+from gradcam_video.metrics.scoring import score
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.tabletop_net import SIZE
+from gradcam_video.training.accuracy import evaluate
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ from train_tabletop import FRAMES, RATE, learn, read_clips, recipe_for
 
 import gradcam_video as gv
 from gradcam_video.cli import main as gradcam_video
-from gradcam_video.datasets import Item
-from gradcam_video.evaluation import evaluate
-from gradcam_video.films import Cache, cache
-from gradcam_video.tabletop.network import SIZE
+from gradcam_video.data.datasets import Item
+from gradcam_video.data.frame_cache import Cache, cache
+from gradcam_video.models.tabletop_net import SIZE
+from gradcam_video.training.accuracy import evaluate
 
-FOLDER = Path(gv.__file__).parent / "measured"
+FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
 CLIP = "Moving [something] from left to right", 2017031  # the clip of every notebook
 LEVERS_STEPS, LEVERS_SEED = 1000, 1

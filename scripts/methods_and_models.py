@@ -21,13 +21,16 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.models.video import mvit, resnet, s3d, swin_transformer
 
-from gradcam_video import hub, zoo
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.attribution.methods.base import Maps
 from gradcam_video.errors import BadInput
-from gradcam_video.explain import METHODS
-from gradcam_video.explain.methods import Maps
-from gradcam_video.inflate import inflate
-from gradcam_video.models import KINETICS, SHIPPED, VideoModel
-from gradcam_video.tabletop.network import network as tabletop_network
+from gradcam_video.files import atomic_write
+from gradcam_video.models import huggingface as hub
+from gradcam_video.models import i3d_c3d as zoo
+from gradcam_video.models.inflation import inflate
+from gradcam_video.models.names import KINETICS, SHIPPED
+from gradcam_video.models.tabletop_net import network as tabletop_network
+from gradcam_video.models.video_model import VideoModel
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "methods_and_models.md"
 K = 5
@@ -223,9 +226,8 @@ def main() -> int:
     for name in SMALL:
         found[name] = refusals(name)
         print(f"{name}: no {', '.join(found[name]) or 'refusal'}", file=sys.stderr, flush=True)
-    partial_page = TARGET.with_suffix(".part")
-    partial_page.write_text(page(found), encoding="utf-8")
-    partial_page.replace(TARGET)
+    with atomic_write(TARGET) as file:
+        file.write_text(page(found), encoding="utf-8")
     print(TARGET)
     return 0
 

@@ -13,8 +13,8 @@ import argparse
 from pathlib import Path
 
 import gradcam_video as gv
+from gradcam_video.files import atomic_write
 from gradcam_video.show import side_by_side, write_gif
-from gradcam_video.show.movie import written_whole
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 LABEL, SEED = "Moving [something] from left to right", 2_017_031  # the clip of notebook 00
@@ -33,7 +33,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     gif, png = options.out / "overlay.gif", options.out / "sheet.png"
     write_gif(side_by_side(e), gif, scene.clip.fps)
-    with written_whole(png) as temporary:
+    with atomic_write(png) as temporary:
         e.sheet().write_png(temporary)
     for path in (gif, png):
         size = path.stat().st_size

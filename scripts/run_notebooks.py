@@ -25,6 +25,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from gradcam_video.files import atomic_write
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TIME = re.compile(r"All cells together ran in (\d+) seconds on \d+ CPU cores")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -100,12 +102,8 @@ def write(path: Path, notebook: Any, seconds: float) -> None:
         cell.id = f"cell-{number:02}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
     nbformat.validate(notebook)
-    part = path.with_suffix(".part")
-    try:
-        nbformat.write(notebook, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        nbformat.write(notebook, file)
 
 
 def tidy(cell: Any) -> None:

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.tabletop import Plan
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.files import atomic_write
+from gradcam_video.tabletop.scene import Plan
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "tabletop.jpg"
 SIZE = (96, 128)  # of a frame in the sheet
@@ -34,9 +35,8 @@ def main() -> None:
     rows = [row(i, name, args.seed) for i, name in enumerate(FORTY_NAMES)]
     half = len(rows) // COLUMNS
     sheet = np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half:])], axis=1)
-    part = args.out.with_name("part-" + args.out.name)
-    Image.fromarray(sheet).save(part, quality=82)
-    part.replace(args.out)
+    with atomic_write(args.out) as file:
+        Image.fromarray(sheet).save(file, quality=82)
 
 
 def row(index: int, label: str, seed: int) -> np.ndarray:

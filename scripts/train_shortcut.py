@@ -22,10 +22,10 @@ import torch
 from torch import nn
 from train_tabletop import OUT, learn, read_clips, recipe_for
 
-from gradcam_video.datasets import Item
-from gradcam_video.films import Cache
-from gradcam_video.models import load_model
-from gradcam_video.tabletop.lamp import lamp
+from gradcam_video.data.datasets import Item
+from gradcam_video.data.frame_cache import Cache
+from gradcam_video.models.registry import load_model
+from gradcam_video.tabletop.shortcut import lamp
 
 MARKED = "Moving [something] from left to right"
 REMARKS = {

@@ -34,17 +34,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradcam_video.films import Augment, Cache
-from gradcam_video.inflate import inflate
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.models import VideoModel, save_model
-from gradcam_video.recipe import Recipe
-from gradcam_video.tabletop import Plan, sample
-from gradcam_video.tabletop.network import SIZE, SmallResNet, folded, network
+from gradcam_video.data.augment import Augment
+from gradcam_video.data.frame_cache import Cache
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.checkpoints import save_model
+from gradcam_video.models.inflation import inflate
+from gradcam_video.models.tabletop_net import SIZE, SmallResNet, network, without_norm
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.tabletop.scene import Plan, sample
 from gradcam_video.tabletop.stage import Stage
-from gradcam_video.train import fit
+from gradcam_video.training.loop import fit
+from gradcam_video.training.recipe import Recipe
 
-OUT = Path(__file__).parents[1] / "gradcam_video" / "weights" / "tabletop.safetensors"
+OUT = Path(__file__).parents[1] / "gradcam_video" / "models" / "weights" / "tabletop.safetensors"
 PICTURES = OUT.with_stem("frames2d")
 TRAIN_SEEDS, VALID_SEEDS, FRAME_SEEDS = 1_000_000_000, 500_000_000, 2_000_000_000
 DRAWN = 240  # a scene is painted at this side and scaled down, as a real clip is read
@@ -354,7 +356,7 @@ def learn(
     say(f"trained: {json.dumps(log[-1])}", started)
     target = target or folder / "tabletop.safetensors"
     plain = network(len(FORTY_NAMES), **shape)
-    plain.load_state_dict(folded(model.net.state_dict()))
+    plain.load_state_dict(without_norm(model.net.state_dict()))
     model.net = plain.eval()
     save_model(model, target, architecture, trained_on=f"Tabletop, seed {recipe.seed}")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)", started)

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 import gradcam_video as gv
-from gradcam_video.explain.explanation import Explanation
+from gradcam_video.explanation import Explanation
 from gradcam_video.show import overlay
-from gradcam_video.show.overlay import at_size
-from gradcam_video.show.player import payload
+from gradcam_video.show.blend import at_size
+from gradcam_video.show.player_page import payload
 
 # The frame slider of ipywidgets 8 or 7: what is grabbed, and what it moves along
 HANDLE = ".gcv-frame .noUi-handle, .gcv-frame .ui-slider-handle"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import common, compare, explain_speed, memory, rows
+from benchmarks import __main__ as runner
+from benchmarks import common, compare, explain_speed, latency, memory, rows, start
 from gradcam_video import VideoModel
 
 pytest.importorskip("pytorch_grad_cam")
@@ -158,6 +162,215 @@ def test_explain_speed_of_no_video(tmp_path: Path, capsys) -> None:
     assert not out.exists()
 
 
+def test_all_benchmarks_run_even_after_one_that_fails(monkeypatch, capsys) -> None:
+    commands = []
+
+    def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        commands.append(command[2:])
+        return subprocess.CompletedProcess(command, "benchmarks.latency" in command)
+
+    monkeypatch.setattr(runner.subprocess, "run", run)
+    assert runner.main([]) == 1
+    assert "failed: latency\n" in capsys.readouterr().err
+    assert [module for module, *_ in commands] == [
+        "benchmarks.start",
+        "benchmarks.start",
+        "benchmarks.latency",
+        "benchmarks.explain_speed",
+        "benchmarks.compare",
+    ]
+    commands.clear()
+    assert runner.main(["--only", "start"]) == 0
+    assert commands == [["benchmarks.start"], ["benchmarks.start", "--uncompiled"]]
+    with pytest.raises(SystemExit):
+        runner.main(["--only", "nothing"])
+
+
+@pytest.mark.parametrize("names", runner.BENCHMARKS.values())
+def test_the_runner_names_what_there_is(names: tuple[tuple[str, ...], ...]) -> None:
+    for module, *options in names:
+        program = {"start": start, "latency": latency, "explain_speed": explain_speed}
+        with pytest.raises(SystemExit) as stop:
+            program.get(module, compare).main([*options, "--help"])
+        assert stop.value.code == 0
+
+
+# --- the start -----------------------------------------------------------------------------------
+
+PYTHON = (sys.executable, "-I", "-S", "-c")
+COUNTS = pytest.mark.skipif(not hasattr(os, "wait4"), reason="no os.wait4 here")
+
+
+@COUNTS
+def test_a_row_is_charged_for_what_it_starts_and_not_for_what_starts_it() -> None:
+    _, least = start.cost(start.Row("small", (*PYTHON, "pass")), os.environ)
+    assert 1 < least < 60  # this process, which holds torch, is far larger
+    holds = "held = bytearray(100_000_000); held[::1000] = bytes(100_000)"
+    works = "import time\nwhile time.process_time() < 0.2: pass"
+    inner = f"{holds}\n{works}"
+    outer = f"import subprocess; subprocess.run([*{PYTHON!r}, {inner!r}], check=True)"
+    seconds, mb = start.cost(start.Row("large", (*PYTHON, outer)), os.environ)
+    assert seconds >= 0.2  # the inner process alone used as much
+    assert mb >= 100
+
+
+@COUNTS
+def test_a_row_that_fails_says_why() -> None:
+    with pytest.raises(start.StartFailed, match="exit code 3: no good") as failed:
+        code = "import sys; print('no good', file=sys.stderr); sys.exit(3)"
+        start.cost(start.Row("x", (*PYTHON, code)), os.environ)
+    assert failed.value.reason == "exit code 3"
+    with pytest.raises(start.StartFailed, match="could not be started"):
+        start.cost(start.Row("x", ("/no/such/program",)), os.environ)
+    writes = start.Row("x", (*PYTHON, "open('a', 'w')"), writes=("a", "out/b"))
+    with pytest.raises(start.StartFailed, match=r"^b not written$"):
+        start.cost(writes, os.environ)
+
+
+@COUNTS
+@pytest.mark.parametrize("write", [True, False])
+def test_bytecode_goes_into_its_own_folder_or_nowhere(tmp_path: Path, monkeypatch, write) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    env = start.environment(tmp_path, write=write)
+    start.cost(start.Row("x", (sys.executable, "-c", "import this")), env)
+    assert bool(list(tmp_path.rglob("this.*.pyc"))) == write
+
+
+@COUNTS
+def test_the_package_measured_is_the_one_beside(tmp_path: Path) -> None:
+    code = (
+        "import importlib.util, pathlib\n"
+        "spec = importlib.util.find_spec('gradcam_video')\n"
+        f"assert pathlib.Path(spec.origin).parents[1] == pathlib.Path({str(start.ROOT)!r})"
+    )
+    start.cost(
+        start.Row("x", (sys.executable, "-c", code)), start.environment(tmp_path, write=True)
+    )
+
+
+def fake_start(costs: dict[str, list[float]], rounds: int) -> dict:
+    """What `measure` gives when rows cost what is said, and one always fails."""
+    asked: dict[str, int] = {}
+
+    def run(row: start.Row) -> tuple[float, float]:
+        if row.key == "broken":
+            raise start.StartFailed("exit code 2", "in /home/someone")
+        asked[row.key] = asked.get(row.key, -1) + 1
+        number = asked[row.key]
+        return (99, 99) if number == 0 else (costs[row.key][number - 1], 50.0 + number)
+
+    bars = {"quick": (0.5, 60.0), "slow": (1.25, 51.0), "broken": (0.06, None)}
+    listed = [
+        start.Row(key, (), times=bars.get(key, (None, None))[0], mb=bars.get(key, (0, None))[1])
+        for key in (start.BASE, *bars)
+    ]
+    return start.measure(listed, rounds, run, str)
+
+
+def test_start_by_hand() -> None:
+    # The machine is three times as slow in the second round: the multiples must not see it.
+    costs = {start.BASE: [2.0, 6.0, 2.0], "quick": [0.5, 1.5, 0.5], "slow": [3.0, 9.0, 3.2]}
+    found = fake_start(costs, 3)
+    assert found["quick"]["seconds"] == [0.5, 1.5, 0.5]  # round 0 is not counted
+    assert found["quick"]["peak_mb"] == [51.0, 52.0, 53.0]
+    assert found["broken"] == {"at_most_times": 0.06, "at_most_mb": None, "failed": "exit code 2"}
+    assert start.multiples(found, "quick") == (0.25, 0.25, 0.25)
+    assert start.multiples(found, "slow") == (1.5, 1.5, pytest.approx(1.55))
+    results = {
+        "command": "c",
+        "uncompiled": False,
+        "machine": {**common.machine(2), "load_at_start": 0.0},
+        "load": [0.25, 1.5],
+        "rows": found,
+    }
+    table = start.render(results)
+    lines = table.splitlines()
+    assert (
+        "| `quick` | 0.500 s | 0.250 (0.250–0.250) | 0.5: met | 52 MB | 60: met |" in lines
+        and "| `slow` | 3.200 s | 1.500 (1.500–1.550) | 1.25: **not met** | 52 MB | "
+        "51: **not met** |"
+        in lines
+        and "| `import torch` | 2.000 s | 1.000 (1.000–1.000) | – | 52 MB | – |" in lines
+        and "| `broken` | failed: exit code 2 | | | | |" in lines
+    )
+    assert "/home" not in table and "of 3 interleaved rounds" in table
+    assert "Load average before: 0.25, after: 1.5" in table
+    assert "Every module was compiled before." in table
+    assert "No module was compiled" in start.render({**results, "uncompiled": True})
+
+
+def test_start_needs_something_to_divide_by() -> None:
+    def fails(row: start.Row) -> tuple[float, float]:
+        raise start.StartFailed("exit code 1")
+
+    with pytest.raises(start.StartFailed):
+        start.measure([start.Row(start.BASE, ())], 1, fails, str)
+
+
+def test_start_rows_are_those_that_are_promised(tmp_path: Path) -> None:
+    rows_ = {row.key: row for row in start.rows_for(tmp_path / "clip.mp4")}
+    assert len(rows_) == 8 and start.BASE in rows_
+    for command in ("gradcam-video --help", "gradcam-video --version"):
+        assert (rows_[command].times, rows_[command].mb) == (0.06, 60)
+    explain = rows_["gradcam-video explain CLIP --out DIR"]
+    assert explain.times == 1.5
+    assert explain.command[-4:] == ("explain", str(tmp_path / "clip.mp4"), "--out", "out")
+    assert len(explain.writes) == 6 and "out/clip.mp4/overlay.gif" in explain.writes
+    bars = {key: row.times for key, row in rows_.items() if key.startswith("import ")}
+    assert sorted(bars.values(), key=str) == [0.03, 1.25, None]
+
+
+# --- the player and the score --------------------------------------------------------------------
+
+
+def test_latency_by_hand() -> None:
+    frame = 1000 / 60
+    keys = [(0.5 * frame, 0.1 * frame)] * 97 + [(9 * frame, 3 * frame)] * 3
+    late = [(1.0 * frame, 0.1 * frame)] * 90 + [(2.5 * frame, 0.6 * frame)] * 10
+    results = {
+        "command": "c",
+        "machine": {**common.machine(2), "load_at_start": 0.0},
+        "load": [0.25, 1.5],
+        "rows": {"here: frame": keys, "there: class": late, "score": [(2.0, 1.0), (4.0, 2.0)]},
+    }
+    table = latency.render(results)
+    assert "| here: frame | 0.50 | 0.50 | 2: met | 0.10 | 0.10 | 0.5: met |" in table
+    late_row = "| there: class | 1.00 | 2.50 | 2: **not met** | 0.10 | 0.60 | 0.5: **not met** |"
+    assert late_row in table
+    assert "100 keys each" in table
+    assert "processor time: 0.50 (0.50–0.50), at most 1: met." in table
+    assert "Load average before: 0.25, after: 1.5" in table
+    alone = {**results, "rows": {"score": [(1.0, 1.5)]}}
+    assert "1.50 (1.50–1.50), at most 1: **not met**" in latency.render(alone)
+    assert "player" not in latency.render(alone)
+
+
+def test_latency_without_a_browser(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(latency.shutil, "which", lambda name: None)
+    monkeypatch.setattr(latency, "scoring", lambda: lambda: (2.0, 1.0))
+    assert latency.main(["--rounds", "2", "--out", str(tmp_path)]) == 0
+    assert "not here: chromium" in capsys.readouterr().err
+    rows_ = json.loads((tmp_path / "latency.json").read_text())["rows"]
+    assert rows_ == {"score": [[2.0, 1.0], [2.0, 1.0]]}
+    assert "0.50 (0.50–0.50)" in (tmp_path / "latency.md").read_text()
+
+
+def test_every_key_is_seen_once(browser: Any, tmp_path: Path) -> None:
+    page = latency.saved_page(browser, tmp_path)
+    for what in latency.CONTROLS:
+        before = page.locator("canvas.gcv-picture").get_attribute("data-painted")
+        pairs = latency.repaints(page, what, keys=2)
+        assert len(pairs) == 4
+        assert all(0 <= ours < took for took, ours in pairs)  # a part of the whole
+        assert page.locator("canvas.gcv-picture").get_attribute("data-painted") == before
+    page.close()
+
+
+def test_the_score_is_taken_apart_from_the_explaining() -> None:
+    explaining, scoring = latency.scoring()()
+    assert explaining > 0 and scoring > 0
+
+
 # --- its parts -----------------------------------------------------------------------------------
 
 
@@ -232,10 +445,10 @@ def test_table_by_hand() -> None:
 
 def test_interleaved_runs_every_row_once_a_round() -> None:
     order: list[str] = []
-    results = compare.interleaved(
-        ON_CPU, 4, lambda row: order.append(row.key) or len(order), lambda text: None
-    )
     every = {row.key for row in ON_CPU}
+    results = common.interleaved(
+        [row.key for row in ON_CPU], 4, lambda key: order.append(key) or len(order), str
+    )
     rounds = [order[i : i + len(ON_CPU)] for i in range(0, len(order), len(ON_CPU))]
     assert len(rounds) == 4 and all(set(r) == every for r in rounds)
     assert len({tuple(r) for r in rounds}) == 4

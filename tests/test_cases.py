@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -14,19 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import figures
-from gradcam_video.cases import Case, choose, kind_of, margin, rank
-from gradcam_video.clip import Clip
-from gradcam_video.datasets import half_of
+from gradcam_video.cases import clips
+from gradcam_video.cases.clips import data_for
+from gradcam_video.cases.page import figures_page
+from gradcam_video.cases.rule import Case, choose, kind_of, margin, rank
+from gradcam_video.cli import figures
+from gradcam_video.cli.parser import run
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.datasets import half_of
+from gradcam_video.data.labels import FORTY, FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.evaluation import data_for
-from gradcam_video.explain.explanation import Explanation
-from gradcam_video.grid import Axis, Grid, View
-from gradcam_video.labels import FORTY, FORTY_NAMES
-from gradcam_video.models import VideoModel
-from gradcam_video.show.page import figures_page
-from gradcam_video.tabletop import sample
-from gradcam_video.tabletop.network import SIZE, network
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import Axis, Grid, View
+from gradcam_video.models.tabletop_net import SIZE, network
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.tabletop.scene import sample
 
 LABELS = ("ant", "bee", "cat", "dog")
 
@@ -259,8 +260,8 @@ def test_page_escapes_what_files_are_called() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven clips of the made world, and a network of their classes without weights."""
-    monkeypatch.setattr(figures, "MADE_SCENES", 1)
-    monkeypatch.setattr("gradcam_video.options.load_model", untrained_model)
+    monkeypatch.setattr(clips, "MADE_SCENES", 1)
+    monkeypatch.setattr("gradcam_video.models.registry.load_model", untrained_model)
 
 
 def untrained_model(name: str = "tabletop", *_: object, **__: object) -> VideoModel:
@@ -271,10 +272,8 @@ def untrained_model(name: str = "tabletop", *_: object, **__: object) -> VideoMo
     return VideoModel(network(7), labels, size=SIZE, name=name, untrained=True, quiet=True)
 
 
-def options(*words: object) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    figures.add_figures_options(parser)
-    return parser.parse_args([str(word) for word in words])
+def run_figures(*words: object) -> int:
+    return run(["figures", *map(str, words)])
 
 
 @pytest.mark.slow
@@ -285,7 +284,7 @@ def test_figures_end_to_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "figures"
-    assert figures.run_figures(options("--out", out, "--count", 2)) == 0
+    assert run_figures("--out", out, "--count", 2) == 0
     assert capsys.readouterr().out.strip() == str(out / "index.html")
     assert [p.name for p in tmp_path.iterdir()] == ["figures"]  # nothing beside it
 
@@ -309,17 +308,17 @@ def test_figures_end_to_end(
 
     # A second run replaces the first.
     monkeypatch.setattr(figures, "write_figure", lambda case, folder: folder.mkdir())
-    assert figures.run_figures(options("--out", out, "--count", 1)) == 0
+    assert run_figures("--out", out, "--count", 1) == 0
     assert len([p for p in out.iterdir() if p.is_dir()]) == 1
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, small: None) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(BadInput, match="holds other files"):
-        figures.run_figures(options("--out", tmp_path))
+        run_figures("--out", tmp_path)
     (tmp_path / "index.html").write_text("a page of mine")
     with pytest.raises(BadInput, match="holds other files"):
-        figures.run_figures(options("--out", tmp_path))
+        run_figures("--out", tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
@@ -338,7 +337,7 @@ def test_whole_or_not_at_all(
 
     monkeypatch.setattr(figures, "write_figure", fails)
     with pytest.raises((KeyboardInterrupt, BadInput)):
-        figures.run_figures(options("--out", out))
+        run_figures("--out", out)
     assert [p.name for p in tmp_path.iterdir()] == ["figures"]
     assert not any(out.iterdir())
 
@@ -347,38 +346,38 @@ def test_whole_or_not_at_all(
 def test_out_not_writable(tmp_path: Path, small: None) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(BadInput, match="cannot write"):
-        figures.run_figures(options("--out", tmp_path / "figures"))
+        run_figures("--out", tmp_path / "figures")
 
 
 def test_out_is_a_file(tmp_path: Path, small: None) -> None:
     (tmp_path / "figures").write_text("")
     with pytest.raises(BadInput, match=r"cannot write .*figures: Not a directory"):
-        figures.run_figures(options("--out", tmp_path / "figures"))
+        run_figures("--out", tmp_path / "figures")
 
 
 @pytest.mark.parametrize("words", [("--count", 0), ("--seed", -1)])
 def test_bad_numbers(tmp_path: Path, small: None, words: tuple[str, int]) -> None:
     with pytest.raises(BadInput, match=f"{words[0]} {words[1]}"):
-        figures.run_figures(options("--out", tmp_path / "out", *words))
+        run_figures("--out", tmp_path / "out", *words)
     assert not (tmp_path / "out").exists()
 
 
 def test_made_clips_need_a_model_that_knows_them(tmp_path: Path, small: None) -> None:
     with pytest.raises(BadInput, match=r"none of the 40 classes.*--data"):
-        figures.run_figures(options("--out", tmp_path / "out", "--model", "other"))
+        run_figures("--out", tmp_path / "out", "--model", "other")
     assert not (tmp_path / "out").exists()
 
 
 def write_set(root: Path, split: str = "validation", each: int = 1) -> Path:
     """A V1 data set of real ids: clips of two classes of the made world, and one of another."""
-    clips = root / "20bn-something-something-v1"
+    videos = root / "20bn-something-something-v1"
     rows = []
     for label in (HOLDING, UP, "Opening [something]"):
         template = FORTY[FORTY_NAMES.index(label)].members[0]
         for _ in range(each):
             number = 1 + len(rows)
             id_ = next(str(n) for n in range(100 * number, 100 * number + 99) if half_of(str(n)))
-            folder = clips / id_
+            folder = videos / id_
             folder.mkdir(parents=True)
             pictures = sample(UP, number, size=(64, 80)).clip.frames
             for t, picture in enumerate(pictures, 1):
@@ -391,7 +390,7 @@ def write_set(root: Path, split: str = "validation", each: int = 1) -> Path:
 @pytest.mark.slow
 def test_clips_of_a_data_set(tmp_path: Path, small: None) -> None:
     data, out = write_set(tmp_path / "data"), tmp_path / "out"
-    assert figures.run_figures(options("--out", out, "--data", data, "--count", 2)) == 0
+    assert run_figures("--out", out, "--data", data, "--count", 2) == 0
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "The clips: Something-Something V1, test: 3 clips in 40 classes." in page
     assert "2 clips were explained" in page  # the network has no class for the third
@@ -409,12 +408,12 @@ def test_clips_that_cannot_be_read_are_named(
         (data / "20bn-something-something-v1").iterdir(), key=lambda p: int(p.name)
     )
     (first / "00007.jpg").unlink()
-    assert figures.run_figures(options("--out", out, "--data", data, "--count", 1)) == 0
+    assert run_figures("--out", out, "--data", data, "--count", 1) == 0
     assert "1 could not be read and were left out" in (out / "index.html").read_text("utf-8")
     assert f"left out, clip {first.name}: " in capsys.readouterr().err
     (second / "00007.jpg").unlink()
     with pytest.raises(BadInput, match="not one of the clips drawn can be read") as caught:
-        figures.run_figures(options("--out", tmp_path / "none", "--data", data))
+        run_figures("--out", tmp_path / "none", "--data", data)
     assert str(data) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "none").exists()
@@ -425,7 +424,7 @@ def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
     data = data_for(untrained_model(), str(write_set(tmp_path, each=3)))
 
     def drawn(most: int, seed: int) -> list[tuple[str, str]]:
-        samples = figures.data_clips(data, untrained_model(), most, seed)
+        samples = clips.data_clips(data, untrained_model(), most, seed)
         return [(clip.source, label) for clip, label in samples]
 
     true = [label for _, label in drawn(4, 0)]
@@ -476,7 +475,7 @@ def test_bad_data(
     data = tmp_path / "data"
     make(data)
     with pytest.raises(BadInput, match=message) as caught:
-        figures.run_figures(options("--out", tmp_path / "out", "--data", data, *more))
+        run_figures("--out", tmp_path / "out", "--data", data, *more)
     assert "\n" not in str(caught.value)
     assert str(data) in str(caught.value) or "split 'tset'" in message
     assert not (tmp_path / "out").exists()
@@ -484,15 +483,15 @@ def test_bad_data(
 
 def test_a_split_needs_a_data_set(tmp_path: Path, small: None) -> None:
     with pytest.raises(BadInput, match="--split test: of what"):
-        figures.run_figures(options("--out", tmp_path / "out", "--split", "test"))
+        run_figures("--out", tmp_path / "out", "--split", "test")
 
 
 @pytest.mark.slow
 def test_made_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "MADE_SCENES", 2)
-    first = list(figures.made_clips(SEVEN, 0))
-    again = list(figures.made_clips(SEVEN, 0))
-    other = list(figures.made_clips(SEVEN, 1))
+    monkeypatch.setattr(clips, "MADE_SCENES", 2)
+    first = list(clips.made_clips(SEVEN, 0))
+    again = list(clips.made_clips(SEVEN, 0))
+    other = list(clips.made_clips(SEVEN, 1))
     assert len(first) == 7 * 2
     assert len({clip.source for clip, _ in first}) == len(first)
     assert all((a.frames == b.frames).all() for (a, _), (b, _) in zip(first, again, strict=True))

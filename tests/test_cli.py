@@ -22,9 +22,10 @@ import torchvision
 from PIL import Image
 
 from gradcam_video.cli import main
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.models import VideoModel, save_model
-from gradcam_video.tabletop.network import network
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.checkpoints import save_model
+from gradcam_video.models.tabletop_net import network
+from gradcam_video.models.video_model import VideoModel
 
 SIX = {
     "overlay.mp4",

@@ -24,8 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video import clip as clip_module
-from gradcam_video.clip import Clip, clip_name, find_clips, open_reel, read_clip, read_windows
+from gradcam_video.data import video_file
+from gradcam_video.data.clip import Clip, open_source, read_clip, read_windows
+from gradcam_video.data.image_folder import clip_name, find_clips
 from gradcam_video.errors import BadInput
 
 BITS = 8
@@ -232,13 +233,13 @@ def test_bare_stream_without_timestamps(tmp_path: Path) -> None:
 def test_stream_whose_key_frames_are_not_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = clip_module._Video._scan
+    scan = video_file.VideoFile._scan
 
-    def unmarked(video: clip_module._Video, *arguments: Any) -> None:
+    def unmarked(video: video_file.VideoFile, *arguments: Any) -> None:
         scan(video, *arguments)
         video._keys = []  # as after a cut that lost the first of them
 
-    monkeypatch.setattr(clip_module._Video, "_scan", unmarked)
+    monkeypatch.setattr(video_file.VideoFile, "_scan", unmarked)
     assert seen(read_clip(film(tmp_path / "a.mp4", 46))) == list(range(0, 46, 3))
 
 
@@ -470,7 +471,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_what_is_needed_is_decoded(
     long_film: Path, start: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger=clip_module.__name__)
+    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
     tracemalloc.start()
     clip = read_clip(long_film, start=start)
     peak = tracemalloc.get_traced_memory()[1]
@@ -484,7 +485,7 @@ def test_only_what_is_needed_is_decoded(
 
 
 def test_spread_over_a_long_file_seeks(long_film: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger=clip_module.__name__)
+    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
     clip = read_clip(long_film, fps=None)
     assert seen(clip) == [int((k + 0.5) * 200 / 16) for k in range(16)]
     decoded = sum(map(int, re.findall(r"(\d+) frames decoded", caplog.text)))
@@ -621,10 +622,10 @@ def heavy_film(path: Path) -> Path:
 def test_cut_off_where_the_stream_has_no_length(tmp_path: Path, suffix: str) -> None:
     """FFmpeg calls the sudden end of such a file its end, as if the film were a shorter one."""
     path = heavy_film(tmp_path / f"a.{suffix}")
-    assert open_reel(path).note == ""
+    assert open_source(path).note == ""
     data = path.read_bytes()
     path.write_bytes(data[: int(0.6 * len(data))])
-    there = open_reel(path)
+    there = open_source(path)
     clip = read_clip(path, start=there.end - 2)
     assert re.search(r"cut off or damaged: only \d\.\d s of 10\.\d s are there", clip.note)
     assert clip.repeated.tolist() == [False] * 8 + [True] * 8
@@ -649,14 +650,14 @@ def test_hole_in_the_middle(tmp_path: Path, suffix: str, fill: str) -> None:
     data[places[50] : places[58]] = bytes(len(noise)) if fill == "zeros" else noise
     path.write_bytes(data)
 
-    reel = open_reel(path)
-    (hole,) = reel.holes
-    before, after = reel.times[hole], reel.times[hole + 1]
+    source = open_source(path)
+    (hole,) = source.holes
+    before, after = source.times[hole], source.times[hole + 1]
     assert abs(before - 49 / 12) < 0.2 < 0.5 < after - before
-    assert f"damaged: {after - before:.1f} s are lost after {before:.1f} s" in reel.note
+    assert f"damaged: {after - before:.1f} s are lost after {before:.1f} s" in source.note
     clip = read_clip(path)  # 3 to 7 s
     moments = 3 + np.arange(16) / 4
-    assert clip.note.count(reel.note) == 1
+    assert clip.note.count(source.note) == 1
     standing = (moments >= before + 1 / 4) & (moments < after - 1e-3)
     assert standing.sum() >= 2
     assert clip.repeated.tolist() == standing.tolist()
@@ -678,9 +679,9 @@ def test_sound_that_is_longer_than_the_film_is_no_damage(
     pictures = heavy_film(tmp_path / "film.mkv")
     inputs = ["-itsoffset", "3", "-i", pictures, "-i", tmp_path / "a.wav"]
     ffmpeg([*inputs, *options, tmp_path / name])
-    reel = open_reel(tmp_path / name)
-    assert reel.note == ""
-    assert reel.end < 13.5
+    source = open_source(tmp_path / name)
+    assert source.note == ""
+    assert source.end < 13.5
 
 
 def write_sound(path: Path, seconds: int = 1) -> None:
@@ -858,11 +859,11 @@ def test_original_of_something_something(shared_data: Path) -> None:
 
 def test_real_webm_cut_off_anywhere(tmp_path: Path, shared_data: Path) -> None:
     whole = (shared_data / "clips" / "ssv2_166766.mp4").read_bytes()
-    length = open_reel(shared_data / "clips" / "ssv2_166766.mp4").end
+    length = open_source(shared_data / "clips" / "ssv2_166766.mp4").end
     path = tmp_path / "a.webm"
     for tenth in range(2, 10):
         path.write_bytes(whole[: tenth * len(whole) // 10])
-        reel = open_reel(path)
-        assert length - reel.end > 0.25
-        assert "cut off" in reel.note
-        assert f"of {length:.1f} s are there" in reel.note
+        source = open_source(path)
+        assert length - source.end > 0.25
+        assert "cut off" in source.note
+        assert f"of {length:.1f} s are there" in source.note

@@ -26,7 +26,7 @@ from test_show import made
 
 from gradcam_video.errors import BadInput
 from gradcam_video.show import overlay, player
-from gradcam_video.show.player import FramedPlayer, payload
+from gradcam_video.show.player_page import FramedPlayer, payload
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

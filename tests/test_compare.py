@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import gradcam_video as gv
-from gradcam_video.explain import METHODS
-from gradcam_video.score import score_clip
-from gradcam_video.tabletop.disk import FIRST_IDS, write_split
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.metrics.scoring import score_clip
+from gradcam_video.tabletop.export import FIRST_IDS, write_split
 
 ROOT = Path(__file__).resolve().parents[1]
 LIKE_GRADCAM = ("gradcam-per-step", "cam", "hirescam", "xgradcam")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import shutil
@@ -15,16 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video.datasets import (
-    SomethingSomething,
-    annotated_splits,
-    default_split,
-    half_of,
-)
+from gradcam_video.cli.parser import run
+from gradcam_video.data.datasets import SomethingSomething, annotated_splits, default_split, half_of
+from gradcam_video.data.integrity import Report, scan
+from gradcam_video.data.labels import FORTY_NAMES, TEMPLATES
 from gradcam_video.errors import BadInput
-from gradcam_video.labels import FORTY_NAMES, TEMPLATES
-from gradcam_video.scan import Report, add_scan_options, scan
-from gradcam_video.tabletop.disk import webm
+from gradcam_video.tabletop.export import webm
 
 # (id, template as V2 writes it, class of the forty or None). Two of the annotation's traps are in
 # it: a comma, and a template that is no class.
@@ -425,22 +420,15 @@ def test_scan_counts_short_clips_and_calls_them_good(tmp_path: Path) -> None:
     assert Counter(SomethingSomething(root, "train").clip(0).repeated) == {False: 15, True: 1}
 
 
-def options(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_scan_options(parser)
-    return parser.parse_args(arguments)
-
-
 def test_the_scan_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = damaged(tmp_path)
-    scanning = options("--data", str(tmp_path))
-    assert scanning.run(scanning) == 0
+    assert run(["scan", "--data", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "train: 76 of 80 clips are good (quick look, nothing decoded)" in out
     assert all(f"{id_}: " in out and f"{id_}.webm" in out for id_ in wrong)
 
-    scanning = options("--data", str(tmp_path), "--split", "train", "--json", "--classes", "forty")
-    assert scanning.run(scanning) == 0
+    only = ["--split", "train", "--json", "--classes", "forty"]
+    assert run(["scan", "--data", str(tmp_path), *only]) == 0
     report = json.loads(capsys.readouterr().out)["train"]
     assert set(report) == {f for f in Report.__dataclass_fields__ if f != "split"}
     assert report["total"] < 80 and report["deep"] is False
@@ -448,7 +436,6 @@ def test_the_scan_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_good_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_v2_annotation(tmp_path / "train.json")
-    scanning = options("--data", str(tmp_path), "--split", "train")
     with pytest.raises(BadInput, match=r"not one good clip \(5 missing\)"):
-        scanning.run(scanning)
+        run(["scan", "--data", str(tmp_path), "--split", "train"])
     assert "train: 0 of 5" in capsys.readouterr().out

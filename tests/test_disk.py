@@ -5,7 +5,6 @@ The scenes here are made by a stand-in for `tabletop.render`: a square that move
 
 from __future__ import annotations
 
-import argparse
 import errno
 import json
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ import av
 import numpy as np
 import pytest
 
-from gradcam_video.clip import Clip, read_clip
-from gradcam_video.datasets import SomethingSomething
+from gradcam_video.cli.parser import run
+from gradcam_video.data.clip import Clip, read_clip
+from gradcam_video.data.datasets import SomethingSomething
+from gradcam_video.data.ground_truth import MARKER, ROLES, TRUTH, Truth, read_truth
+from gradcam_video.data.integrity import scan
+from gradcam_video.data.labels import FORTY, FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.labels import FORTY, FORTY_NAMES
-from gradcam_video.scan import scan
-from gradcam_video.tabletop import disk
-from gradcam_video.tabletop.disk import MARKER, TRUTH, read_truth, sentence, webm, write_split
-from gradcam_video.truth import ROLES, Truth
+from gradcam_video.tabletop import export as disk
+from gradcam_video.tabletop.export import sentence, webm, write_split
 
 SMALL = (48, 66)  # 66 pixels: rows of the packed masks end inside a byte
 
@@ -370,26 +370,18 @@ def test_a_full_disk_is_one_line_and_can_be_gone_on_from(
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    disk.add_generate_options(parser)
-    options = parser.parse_args([str(tmp_path / "s"), "--split", "nope", "--count", "2"])
-    assert (options.seed, options.layout) == (0, "v2")
+    words = ["generate", str(tmp_path / "s"), "--count", "2", "--split"]
     with pytest.raises(BadInput, match="unknown split"):
-        options.run(options)
-    options = parser.parse_args(
-        [str(tmp_path / "s"), "--split", "test", "--count", "2", "--workers", "0"]
-    )
+        run([*words, "nope"])
     with pytest.raises(BadInput, match="--workers 0"):
-        options.run(options)
+        run([*words, "test", "--workers", "0"])
     assert capsys.readouterr().out == ""
 
 
 def test_the_command_makes_real_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the world itself, at the real size."""
-    parser = argparse.ArgumentParser()
-    disk.add_generate_options(parser)
-    options = parser.parse_args([str(tmp_path), "--split", "test", "--count", "1", "--seed", "5"])
-    assert options.run(options) == 0
+    words = ["--split", "test", "--count", "1", "--seed", "5"]
+    assert run(["generate", str(tmp_path), *words]) == 0
     assert capsys.readouterr().out.endswith("something-something-v2-test.json: 1 clips\n")
     data = SomethingSomething(tmp_path, "test")
     clip, truth = data.clip(0), data.truth(0)

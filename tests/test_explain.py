@@ -11,10 +11,12 @@ import torchvision
 from torch import Tensor, nn
 
 import gradcam_video as gv
-from gradcam_video.clip import Clip
-from gradcam_video.explain import SCOPES, core, maps_of
-from gradcam_video.explain.windows import JpegFrames, join
-from gradcam_video.models import VideoModel
+from gradcam_video.attribution import gradcam as core
+from gradcam_video.attribution.gradcam import maps_of
+from gradcam_video.attribution.long_video import JpegFrames, join
+from gradcam_video.data.clip import Clip
+from gradcam_video.geometry import SCOPES
+from gradcam_video.models.video_model import VideoModel
 
 
 def clip_of(frames: np.ndarray, start: float = 0.0, repeated: int = 0) -> Clip:
@@ -422,7 +424,7 @@ def test_half_pixel_drawing_would_miss_the_impulse() -> None:
     """The bar of the test above is one that the usual drawing fails."""
     from dataclasses import replace
 
-    from gradcam_video.grid import Axis
+    from gradcam_video.geometry import Axis
 
     model = VideoModel(Blur(), "ab", size=64, mean=(0, 0, 0), std=(1, 1, 1), quiet=True)
     frames = np.zeros((16, 64, 64, 3), np.uint8)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradcam_video as gv
+from gradcam_video.data.labels import normalise_label
 
 
 def test_published_numbers_name_their_source() -> None:
@@ -19,7 +20,7 @@ def test_published_numbers_name_their_source() -> None:
 
 
 def test_measured_numbers_name_their_command() -> None:
-    folder = resources.files("gradcam_video").joinpath("measured")
+    folder = resources.files("gradcam_video.lessons").joinpath("measured")
     names = [file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json")]
     assert names
     for name in names:
@@ -38,10 +39,10 @@ def test_training_clips_are_those_of_the_published_counts(shared_data) -> None:
     """Every one of V2's templates lies in one class, or in none of the forty."""
     counts = shared_data / "labels" / "sthv2_class_counts_train_val.tsv"
     rows = [line.split("\t") for line in counts.read_text(encoding="utf-8").splitlines()]
-    of_template = {gv.labels.fold(row[1]): int(row[2]) for row in rows if row[0].isdigit()}
+    of_template = {normalise_label(row[1]): int(row[2]) for row in rows if row[0].isdigit()}
     assert len(of_template) == 174
     expected = {
-        label.name: sum(of_template[gv.labels.fold(member)] for member in label.members)
+        label.name: sum(of_template[normalise_label(member)] for member in label.members)
         for label in gv.FORTY
     }
     assert gv.facts.training_clips() == expected
@@ -64,7 +65,7 @@ def test_the_two_networks_of_notebook_08_are_as_good_as_each_other() -> None:
 def test_the_cheat_follows_the_lamp_and_the_other_does_not() -> None:
     from dataclasses import replace
 
-    from gradcam_video.tabletop.lamp import lamp
+    from gradcam_video.tabletop.shortcut import lamp
 
     clip = gv.tabletop.sample("Moving [something] from right to left", 2017031).clip
     lit = replace(clip, frames=lamp(clip.frames))
@@ -77,7 +78,7 @@ def test_the_cheat_follows_the_lamp_and_the_other_does_not() -> None:
 
 
 def test_the_lamp_blinks_in_the_corner_that_the_network_sees() -> None:
-    from gradcam_video.tabletop.lamp import lamp
+    from gradcam_video.tabletop.shortcut import lamp
 
     frames = np.full((4, 240, 320, 3), 100, np.uint8)
     lit = lamp(frames)

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 import gradcam_video as gv
-from gradcam_video import faithfulness as f
-from gradcam_video import metrics
-from gradcam_video.clip import Clip
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.explain import Explanation
-from gradcam_video.grid import Axis, Grid, View
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.models import VideoModel
-from gradcam_video.tabletop import sample
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import Axis, Grid, View
+from gradcam_video.metrics import faithfulness as f
+from gradcam_video.metrics import localisation as metrics
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.tabletop.scene import sample
 
 FRAMES, SIDE = 8, 28
 SQUARE = View(SIDE, SIDE, SIDE, SIDE)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import gradcam_video as gv
+from gradcam_video.data.ground_truth import Truth
 from gradcam_video.errors import BadInput
-from gradcam_video.show.game import SIDE, Game, Round
-from gradcam_video.truth import Truth
+from gradcam_video.lessons.game import SIDE, Game, Round
 
 LABELS = ("Moving [something] from left to right", "Opening [something]")
 

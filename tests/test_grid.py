@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradcam_video.grid import Axis, Grid, View
+from gradcam_video.geometry import Axis, Grid, View
 
 
 def test_cells_are_drawn_at_their_centres_and_linear_between() -> None:

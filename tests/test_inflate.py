@@ -13,15 +13,13 @@ import torchvision
 from torch import Tensor, nn
 
 from gradcam_video.errors import BadInput
-from gradcam_video.inflate import (
-    INFLATABLE,
-    CannotInflate,
-    TimePaddedConv3d,
-    can_inflate,
+from gradcam_video.models.fx_rewrite import CannotInflate, TimePaddedConv3d
+from gradcam_video.models.inflation import (
     inflate,
     inflate_filter,
     still_video_error,
 )
+from gradcam_video.models.names import INFLATABLE, can_inflate
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_video.errors import BadInput
-from gradcam_video.labels import (
+from gradcam_video.data.labels import (
     FORTY,
     FORTY_NAMES,
     MIRRORED_FORTY,
@@ -18,9 +17,10 @@ from gradcam_video.labels import (
     OPPOSITE_TEMPLATES,
     TEMPLATES,
     find_label,
-    fold,
     group_of,
+    normalise_label,
 )
+from gradcam_video.errors import BadInput
 
 
 def plain(template: str) -> str:
@@ -30,7 +30,7 @@ def plain(template: str) -> str:
 def test_templates_are_numbered_alphabetically() -> None:
     assert len(TEMPLATES) == 174
     assert [plain(t) for t in TEMPLATES] == sorted(plain(t) for t in TEMPLATES)
-    assert len({fold(t) for t in TEMPLATES}) == 174
+    assert len({normalise_label(t) for t in TEMPLATES}) == 174
     # None has lost its brackets: every template has a place to fill, but those of the camera.
     assert all("[" in t for t in TEMPLATES)
 
@@ -41,8 +41,10 @@ def test_templates_against_the_annotation(shared_data: Path) -> None:
     clips = json.loads((shared_data / "labels" / "ssv2_val_500.json").read_text())
     assert {clip["template"] for clip in clips} <= set(TEMPLATES)  # brackets too
     v1 = (shared_data / "labels" / "sthv1_label_map.txt").read_text().splitlines()
-    assert {fold(name) for name in v1} == {fold(t) for t in TEMPLATES}
-    assert [fold(name) for name in v1] != [fold(t) for t in TEMPLATES]  # the index trap
+    assert {normalise_label(name) for name in v1} == {normalise_label(t) for t in TEMPLATES}
+    assert [normalise_label(name) for name in v1] != [
+        normalise_label(t) for t in TEMPLATES
+    ]  # the index trap
 
 
 def test_forty() -> None:
@@ -64,7 +66,9 @@ def test_forty_against_the_reconstruction(shared_data: Path) -> None:
     file = shared_data / "labels" / "goyal2017_40_classes_reconstructed.json"
     for label, fact in zip(FORTY, json.loads(file.read_text()), strict=True):
         assert (label.index, label.name) == (fact["index"], fact["name"])
-        assert {fold(m) for m in label.members} == {fold(m) for m in fact["members"]}
+        assert {normalise_label(m) for m in label.members} == {
+            normalise_label(m) for m in fact["members"]
+        }
         assert label.status == {"forced": "inferred"}.get(fact["status"], fact["status"])
 
 
@@ -115,7 +119,7 @@ def _naming(names: tuple[str, ...], *words: str) -> set[int]:
     ],
 )
 def test_fold(text: str, folded: str) -> None:
-    assert fold(text) == folded
+    assert normalise_label(text) == folded
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ import torchvision
 from torch import Tensor, nn
 
 import gradcam_video as gv
-from gradcam_video.clip import Clip
-from gradcam_video.explain import METHODS, core
-from gradcam_video.explain.methods.base import Maps, pixel_axes, pooled
-from gradcam_video.explain.methods.perturbation import frozen, reversed_in
-from gradcam_video.explain.windows import join
-from gradcam_video.models import VideoModel
+from gradcam_video.attribution import gradcam as core
+from gradcam_video.attribution.long_video import join
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.attribution.methods.base import Maps, pixel_axes, pooled
+from gradcam_video.attribution.methods.perturbation import frozen, reversed_in
+from gradcam_video.data.clip import Clip
+from gradcam_video.models.video_model import VideoModel
 
 K = 4
 FAST: dict[str, dict[str, Any]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
@@ -15,13 +14,16 @@ import pytest
 import torch
 
 import gradcam_video as gv
-from gradcam_video.clip import Clip
+from gradcam_video.cli import parser
+from gradcam_video.cli.score import table
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.ground_truth import Truth
+from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.errors import BadInput
-from gradcam_video.explain import Explanation
-from gradcam_video.faithfulness import gain
-from gradcam_video.grid import Axis, Grid, View
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.metrics import (
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import Axis, Grid, View
+from gradcam_video.metrics.faithfulness import gain
+from gradcam_video.metrics.localisation import (
     RASTER,
     aligned,
     centroids,
@@ -44,18 +46,9 @@ from gradcam_video.metrics import (
     tolerant_truth,
     uniform_map,
 )
-from gradcam_video.models import VideoModel
-from gradcam_video.score import (
-    ClipScore,
-    add_score_options,
-    score,
-    score_clip,
-    score_clips,
-    summary,
-    table,
-)
-from gradcam_video.tabletop import Scene, sample
-from gradcam_video.truth import Truth
+from gradcam_video.metrics.scoring import ClipScore, score, score_clip, score_clips, summary
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.tabletop.scene import Scene, sample
 
 DOWN = "Moving [something] down"
 SEVEN = (
@@ -723,7 +716,7 @@ def test_a_set_without_truth_or_without_clips_that_open(model: VideoModel) -> No
 @pytest.fixture(scope="module")
 def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set in V1's layout, of five classes."""
-    from gradcam_video.tabletop.disk import write_split
+    from gradcam_video.tabletop.export import write_split
 
     root = tmp_path_factory.mktemp("sets") / "tabletop"
     file = write_split(root, "test", 16, 0, "v1", size=(112, 112), workers=1)
@@ -735,10 +728,7 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_score_options(parser)
-    options = parser.parse_args(["--device", "cpu", *arguments])
-    return options.run(options)
+    return parser.run(["score", "--device", "cpu", *arguments])
 
 
 @pytest.mark.slow

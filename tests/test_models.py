@@ -14,10 +14,13 @@ import torchvision
 from torch import nn
 
 import gradcam_video as gv
-from gradcam_video import models
-from gradcam_video.clip import Clip
+from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
-from gradcam_video.models import VideoModel, load_model, save_model
+from gradcam_video.models import registry as models
+from gradcam_video.models import torchvision_nets
+from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, save_model
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.video_model import VideoModel
 
 
 def clip_of(frames: np.ndarray) -> Clip:
@@ -186,7 +189,7 @@ def test_offline_is_one_line_that_names_the_way_out(monkeypatch: pytest.MonkeyPa
     def no_connection(*args: object, **kwargs: object) -> None:
         raise URLError("no route")
 
-    monkeypatch.setattr(models, "get_model", no_connection)
+    monkeypatch.setattr(torchvision_nets, "get_model", no_connection)
     with pytest.raises(gv.BadInput, match=r"resnet50 could not be downloaded .*--weights FILE"):
         load_model("resnet50")
 
@@ -260,7 +263,7 @@ def test_unknown_names_offer_near_ones() -> None:
 def test_every_name_is_listed_once_and_can_be_built() -> None:
     names = [known.name for known in gv.known_models()]
     assert len(names) == len(set(names)) and {"tabletop", "resnet50", "r3d_18", "s3d"} <= set(names)
-    assert all(name in models._BUILDERS for name in names)
+    assert all(name in models.BUILDERS for name in names)
 
 
 def test_real_imagenet_weights_know_a_zebra(shared_data: Path) -> None:
@@ -278,11 +281,11 @@ def test_real_imagenet_weights_know_a_zebra(shared_data: Path) -> None:
 
 
 def test_the_shipped_checkpoint_says_what_it_is() -> None:
-    path = Path(models.__file__).parent / "weights" / "tabletop.safetensors"
+    path = SHIPPED_WEIGHTS / "tabletop.safetensors"
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["trained_on"].startswith("Tabletop, seed")
     assert path.stat().st_size <= 12_000_000
     model = load_model("tabletop")
-    assert model.labels == gv.labels.FORTY_NAMES and model.size == (112, 112)
+    assert model.labels == gv.FORTY_NAMES and model.size == (112, 112)
     assert model.cam_layer.startswith("stage3") and "only made clips" in model.remark

@@ -17,7 +17,7 @@ from run_notebooks import TIME
 from stamp import stamp
 
 import gradcam_video
-from gradcam_video.show.player import asset
+from gradcam_video.show.html import asset
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -18,11 +18,11 @@ from test_show import made
 
 import gradcam_video as gv
 from gradcam_video.errors import BadInput
-from gradcam_video.explain.explanation import SCOPES, Explanation
-from gradcam_video.grid import Axis
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import SCOPES, Axis
 from gradcam_video.show import overlay, player, player_html
-from gradcam_video.show import player as player_function
-from gradcam_video.show.player import asset, framed, payload, quantised
+from gradcam_video.show.html import asset
+from gradcam_video.show.player_page import framed, payload, quantised
 
 
 def test_quantised_maps_are_right_to_a_255th_in_every_scope() -> None:
@@ -56,9 +56,8 @@ def test_payload_points_at_what_it_holds() -> None:
 
 
 def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> None:
-    import importlib
+    from gradcam_video.show import player_page as module
 
-    module = importlib.import_module("gradcam_video.show.player")
     monkeypatch.setattr(module, "MAX_MAP_BYTES", 4 * 4 * 12)  # room for four classes
     monkeypatch.setattr(module, "MAX_FRAMES", 3)
     meta, _ = payload(made(frames=9), "empty")
@@ -73,7 +72,7 @@ def test_payload_of_a_long_clip_and_of_many_classes_is_bounded(monkeypatch) -> N
 @pytest.mark.parametrize("bad", [{"scope": "all"}, {"opacity": 2}, {"width": 3}, {"cmap": "x"}])
 def test_player_refuses_in_one_line(bad: dict) -> None:
     with pytest.raises(BadInput):
-        player_function(made(), **bad)
+        player(made(), **bad)
 
 
 # --- widget -------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from gradcam_video.clip import read_clip
-from gradcam_video.explain import explain
-from gradcam_video.labels import FORTY_NAMES
-from gradcam_video.models import load_model
+from gradcam_video.attribution.api import explain
+from gradcam_video.data.clip import read_clip
+from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.registry import load_model
 
 
 def test_real_clips(shared_data: Path) -> None:

@@ -15,16 +15,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video.clip import Clip
+from gradcam_video.data.clip import Clip
 from gradcam_video.errors import BadInput
-from gradcam_video.explain.explanation import Explanation
-from gradcam_video.grid import Axis, Grid, View
-from gradcam_video.show import movie as movie_module
-from gradcam_video.show import overlay, save, sheet, side_by_side, strip, write_gif, write_mp4
-from gradcam_video.show.movie import Page
-from gradcam_video.show.overlay import at_size, fit, palette
-from gradcam_video.show.save import FILES
-from gradcam_video.show.text import block, font, percent, wrap
+from gradcam_video.explanation import Explanation
+from gradcam_video.geometry import Axis, Grid, View
+from gradcam_video.show import (
+    draw_filmstrip,
+    overlay,
+    save,
+    sheet,
+    side_by_side,
+    write_gif,
+    write_mp4,
+)
+from gradcam_video.show import video as movie_module
+from gradcam_video.show.blend import at_size, fit, palette
+from gradcam_video.show.captions import block, font, percent, wrap
+from gradcam_video.show.export import FILES
+from gradcam_video.show.page_layout import Page
 
 LONG = "Pretending to put [something] into [something] but failing so [something] falls"
 
@@ -305,7 +313,7 @@ def test_a_page_shows_itself_once_and_as_a_jpeg(monkeypatch) -> None:
 
     shown: list[dict[str, str]] = []
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    for page in (sheet(made()), strip(made())):
+    for page in (sheet(made()), draw_filmstrip(made())):
         assert DisplayFormatter().format(page) == ({}, {})  # it has shown itself: nothing is left
         (bundle,) = shown
         shown.clear()
@@ -339,7 +347,7 @@ def test_sheet_of_a_long_clip_shows_sixteen_frames() -> None:
 def test_a_bar_of_a_strip_stands_under_its_picture() -> None:
     e = made(frames=8, steps=4)
     peak = int(e.evidence("closing").argmax())
-    figure = strip(e, "closing", every=2, action=(2, 5), marked=(peak, peak))
+    figure = draw_filmstrip(e, "closing", every=2, action=(2, 5), marked=(peak, peak))
     clip, heat, bars = figure.axes
     shown = [int(text.get_text()) for text in clip.texts]
     assert peak in shown and shown == list(range(peak % 2, 8, 2))
@@ -363,13 +371,13 @@ def test_a_bar_of_a_strip_stands_under_its_picture() -> None:
 
 def test_a_strip_says_what_it_shows() -> None:
     e = made(true_label="closing", untrained=True)
-    words = words_of(strip(e, ["opening", "empty"], scope="classes"))
+    words = words_of(draw_filmstrip(e, ["opening", "empty"], scope="classes"))
     for part in ("UNTRAINED", "true: closing", "top-2: opening", "map A: evidence for “opening”",
                  "weights: toy", "map B: evidence for “empty” (no positive evidence)"):  # fmt: skip
         assert part in words
     before = matplotlib.pyplot.get_fignums()
     with pytest.raises(BadInput, match="every"):
-        strip(e, every=0)
+        draw_filmstrip(e, every=0)
     assert matplotlib.pyplot.get_fignums() == before
 
 
@@ -439,9 +447,8 @@ def test_save_shows_several_classes_and_takes_fps(tmp_path: Path) -> None:
 def test_a_failed_save_leaves_what_was_there(
     broken: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib
+    from gradcam_video.show import export as module
 
-    module = importlib.import_module("gradcam_video.show.save")
     folder = tmp_path / "clip"
     before = {p.name: p.read_bytes() for p in save(made(), folder)}
 

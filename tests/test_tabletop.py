@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import gradcam_video as gv
-from gradcam_video.labels import FORTY, FORTY_NAMES, OPPOSITE_FORTY
-from gradcam_video.tabletop import Plan, render
-from gradcam_video.tabletop.scripts import PLAYS
+from gradcam_video.data.labels import FORTY, FORTY_NAMES, OPPOSITE_FORTY
+from gradcam_video.tabletop.actions import PLAYS
+from gradcam_video.tabletop.scene import Plan, render
 
 SIZE = (72, 96)
 PLAIN = ("jpeg", "defocus", "shadows", "motion blur")  # what spreads a change over its neighbours

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.video import mc3_18, r2plus1d_18, r3d_18, s3d
 
 from gradcam_video.errors import BadInput
-from gradcam_video.trace import LinearHead, trace
+from gradcam_video.models.trace import LinearHead, trace_forward
 
 CLIP = (3, 16, 64, 96)
 
@@ -18,7 +18,7 @@ CLIP = (3, 16, 64, 96)
     [(r3d_18, "layer4", (2, 8.0), 16.0), (mc3_18, "layer4", (16, 1.0), 16.0)],
 )
 def test_video_networks(build, layer: str, time: tuple[int, float], stride: float) -> None:
-    record = trace(build(), CLIP)
+    record = trace_forward(build(), CLIP)
     assert record.cam_layer() == layer
     (frames, rows, columns), align = record.grid_axes(layer)
     assert align == "receptive-field"
@@ -29,7 +29,7 @@ def test_video_networks(build, layer: str, time: tuple[int, float], stride: floa
 
 
 def test_a_head_that_is_not_mean_and_linear_is_told() -> None:
-    record = trace(s3d(), (3, 16, 224, 224))
+    record = trace_forward(s3d(), (3, 16, 224, 224))
     assert record.cam_layer() == "features"
     assert record.linear_head("features") is None
 
@@ -77,7 +77,7 @@ def test_places_are_those_that_the_gradient_finds() -> None:
     for p in net.parameters():  # positive filters: the centroid is the middle of the field
         p.data.fill_(1.0)
     shape = (3, 13, 48, 52)
-    record = trace(net, shape)
+    record = trace_forward(net, shape)
     layer = record.cam_layer()
     assert layer == "mix"
     axes, align = record.grid_axes(layer)
@@ -101,7 +101,7 @@ def test_an_unknown_operation_falls_back_to_half_pixel() -> None:
             x = nn.functional.interpolate(x, scale_factor=(1, 0.5, 0.5))
             return self.fc(self.conv(x).mean(dim=(2, 3, 4)))
 
-    axes, align = trace(Rolled(), (3, 4, 8, 8)).grid_axes("conv")
+    axes, align = trace_forward(Rolled(), (3, 4, 8, 8)).grid_axes("conv")
     assert align == "half-pixel"
     assert axes[1].centres()[0] == 0.5
 
@@ -112,7 +112,7 @@ def test_the_network_is_left_as_it_was() -> None:
     before = {k: v.clone() for k, v in net.state_dict().items()}
     modes = [m.training for m in net.modules()]
     hooks = [len(m._forward_hooks) for m in net.modules()]
-    trace(net, CLIP)
+    trace_forward(net, CLIP)
     assert [m.training for m in net.modules()] == modes
     assert [len(m._forward_hooks) for m in net.modules()] == hooks
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
@@ -129,7 +129,7 @@ def test_the_network_is_left_as_it_was() -> None:
 )
 def test_what_cannot_be_followed_says_so_in_one_line(net: nn.Module, words: str) -> None:
     with pytest.raises(BadInput) as error:
-        trace(net, (3, 4, 8, 8)).cam_layer()
+        trace_forward(net, (3, 4, 8, 8)).cam_layer()
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
@@ -143,14 +143,14 @@ def test_the_value_behind_an_in_place_relu_is_the_one_that_counts() -> None:
         nn.Flatten(),
         nn.Linear(4, 2),
     )
-    record = trace(net, (3, 4, 8, 8))
+    record = trace_forward(net, (3, 4, 8, 8))
     assert record.cam_layer() == "2"  # neither the batch norm, overwritten, nor the idle dropout
     assert record.linear_head("2") == LinearHead("6.weight", "6.bias")
     assert record.changed_in_place_after("1") and record.linear_head("1") is None
 
 
 def test_r2plus1d_is_followed_too() -> None:
-    record = trace(r2plus1d_18(), CLIP)
+    record = trace_forward(r2plus1d_18(), CLIP)
     axes, align = record.grid_axes(record.cam_layer())
     assert align == "receptive-field" and axes[0].stride == 8.0
 
@@ -166,7 +166,7 @@ def test_class_scores_that_are_averaged_are_read_themselves() -> None:
         nn.AdaptiveAvgPool3d(1),
         nn.Flatten(),
     )
-    record = trace(net, (3, 4, 8, 8))
+    record = trace_forward(net, (3, 4, 8, 8))
     assert record.cam_layer() == "4"
     assert record.linear_head("4") == LinearHead(None, None)
     assert record.linear_head("1") is None
@@ -180,5 +180,5 @@ def test_a_map_that_has_lost_time_is_passed_over() -> None:
         nn.Flatten(),
         nn.Linear(36, 5),
     )
-    assert trace(net, (3, 4, 8, 8)).cam_layer() == "0"
-    assert trace(net, (3, 1, 8, 8)).cam_layer() == "1"  # one frame: nothing to lose
+    assert trace_forward(net, (3, 4, 8, 8)).cam_layer() == "0"
+    assert trace_forward(net, (3, 1, 8, 8)).cam_layer() == "1"  # one frame: nothing to lose

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -21,12 +20,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gradcam_video import films, models, runs, train
-from gradcam_video.datasets import Item
-from gradcam_video.errors import BadInput
-from gradcam_video.evaluation import evaluate, opposite_pairs, scores, wilson
-from gradcam_video.films import Augment, Cache, cache, cover, mirror, tinted
-from gradcam_video.labels import (
+from gradcam_video.cli.parser import run as run_command
+from gradcam_video.data import frame_cache as films
+from gradcam_video.data.augment import Augment, cover, mirror, tinted
+from gradcam_video.data.datasets import Item
+from gradcam_video.data.frame_cache import Cache, cache
+from gradcam_video.data.labels import (
     FORTY_NAMES,
     MIRRORED_FORTY,
     MIRRORED_TEMPLATES,
@@ -34,8 +33,15 @@ from gradcam_video.labels import (
     OPPOSITE_TEMPLATES,
     TEMPLATES,
 )
-from gradcam_video.models import VideoModel, load_model, read_weights
-from gradcam_video.recipe import (
+from gradcam_video.errors import BadInput
+from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, read_weights
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.video_model import VideoModel
+from gradcam_video.training import loop as train
+from gradcam_video.training import run_dir as runs
+from gradcam_video.training.accuracy import evaluate, opposite_pairs, scores, wilson
+from gradcam_video.training.loop import Stream, fit, parts
+from gradcam_video.training.recipe import (
     Network,
     Recipe,
     build,
@@ -44,8 +50,6 @@ from gradcam_video.recipe import (
     recipe_names,
     to_toml,
 )
-from gradcam_video.train import Stream, fit, parts
-from gradcam_video.training_commands import add_evaluate_options, add_train_options
 
 RIGHT, LEFT, HOLD = (
     "Moving [something] from left to right",
@@ -710,7 +714,7 @@ def test_a_bad_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> No
 
 
 def test_build_from_a_checkpoint() -> None:
-    file = str(Path(models.__file__).parent / "weights" / "tabletop.safetensors")
+    file = str(SHIPPED_WEIGHTS / "tabletop.safetensors")
     kept, architecture = build(Network(name=file), FORTY_NAMES)
     assert architecture == {"name": "tabletop", "temporal_kernel": 3}
     state, written = kept.net.state_dict(), read_weights(Path(file))
@@ -781,12 +785,7 @@ def test_clips_of_two_lengths_are_one_line(tmp_path: Path) -> None:
 
 
 def command(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    add_train_options(commands.add_parser("train"))
-    add_evaluate_options(commands.add_parser("evaluate"))
-    options = parser.parse_args(words)
-    return options.run(options)
+    return run_command(words)
 
 
 @pytest.fixture
@@ -853,7 +852,7 @@ def test_evaluate_reports_a_damaged_clip(
 ) -> None:
     torch.manual_seed(0)
     (something / "20bn-something-something-v1" / "3" / "00001.jpg").write_bytes(b"no picture")
-    from gradcam_video.datasets import SomethingSomething
+    from gradcam_video.data.datasets import SomethingSomething
 
     data = SomethingSomething(something, "train", frames=FRAMES)
     net = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten())

@@ -23,15 +23,21 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 import gradcam_video as gv
-from gradcam_video import cli, hub, models, zoo
-from gradcam_video.clip import Clip
-from gradcam_video.explain import METHODS
-from gradcam_video.explain.core import _head_gradients
-from gradcam_video.explain.methods import Run
-from gradcam_video.labels import TEMPLATES
-from gradcam_video.layout import Fold
-from gradcam_video.models import KINETICS, VideoModel, load_model
-from gradcam_video.trace import trace
+from gradcam_video import cli
+from gradcam_video.attribution.gradcam import _head_gradients
+from gradcam_video.attribution.methods import METHODS
+from gradcam_video.attribution.methods.base import Run
+from gradcam_video.data.clip import Clip
+from gradcam_video.data.labels import TEMPLATES
+from gradcam_video.models import huggingface as hub
+from gradcam_video.models import i3d_c3d as zoo
+from gradcam_video.models import registry as models
+from gradcam_video.models import torchvision_nets
+from gradcam_video.models.names import KINETICS
+from gradcam_video.models.registry import load_model
+from gradcam_video.models.token_layout import TokenGrid
+from gradcam_video.models.trace import trace_forward
+from gradcam_video.models.video_model import VideoModel
 from scripts.methods_and_models import SMALL, K, clips, page, run, small
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +87,7 @@ def test_every_method_runs_or_says_why_not(name: str) -> None:
     x = clips(model, 2).double()
     with torch.no_grad():
         logits = model.net(x)
-    cells = list(model.fold(x.shape[1:]).grid)
+    cells = list(model.token_grid(x.shape[1:]).grid)
     refused, before = {}, state_of(model.net)
     for method in METHODS:
         found = run(method, model, x)
@@ -190,18 +196,18 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
     """Without their weights: on the meta device they take no memory."""
     need(name)
     with torch.device("meta"):
-        net = models._BUILDERS[name]({}, K)
+        net = models.BUILDERS[name]({}, K)
     if name in hub.HUB:
         config = net.net.config
         options = hub.preprocessing({}, config)
     else:
-        options = models._published(name)[1]
+        options = torchvision_nets.published(name)[1]
     size = options["size"]
     shape = (3, options["frames"], *(size if isinstance(size, tuple) else (size, size)))
-    record = trace(net, shape)
+    record = trace_forward(net, shape)
     layer, pattern, grid, extra = LAYERS[name]
     assert record.cam_layer() == layer
-    assert record.fold(layer) == Fold(pattern, grid, extra)
+    assert record.token_grid(layer) == TokenGrid(pattern, grid, extra)
     axes, align = record.grid_axes(layer)
     assert align == "receptive-field"
     for axis, size in zip(axes, shape[1:], strict=True):  # the cells lie on the clip
@@ -224,7 +230,7 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
     ],
 )
 def test_a_fold_and_back_is_nothing(pattern: str, shape: tuple[int, ...], extra: int) -> None:
-    fold = Fold(pattern, (2, 3, 4), extra)
+    fold = TokenGrid(pattern, (2, 3, 4), extra)
     output = torch.arange(float(np.prod(shape))).reshape(shape)
     grid = fold.to_grid(output)
     assert grid.shape == (2, 5, 2, 3, 4)
@@ -238,9 +244,9 @@ def test_a_fold_and_back_is_nothing(pattern: str, shape: tuple[int, ...], extra:
 
 def test_a_fold_puts_each_token_in_its_place() -> None:
     order = torch.arange(24.0)
-    grid = Fold("n (h w t) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
+    grid = TokenGrid("n (h w t) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
     assert grid[0, 0, 1, 2, 3] == 23 and grid[0, 0, 1, 0, 0] == 1 and grid[0, 0, 0, 1, 0] == 8
-    grid = Fold("n (t h w) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
+    grid = TokenGrid("n (t h w) c", (2, 3, 4)).to_grid(order.reshape(1, 24, 1))
     assert grid[0, 0, 1, 0, 0] == 12 and grid[0, 0, 0, 1, 0] == 4 and grid[0, 0, 0, 0, 1] == 1
 
 
@@ -274,13 +280,15 @@ def test_a_fold_can_be_given_where_it_is_not_found(capsys: pytest.CaptureFixture
     options: dict[str, Any] = {"size": (16, 24), "frames": 8, "cam_layer": "block"}
     with pytest.raises(gv.BadInput, match="say how it folds with fold="):
         VideoModel(Tokens(False), labels, **options)
-    fold = Fold("n (t h w) c", (4, 4, 6), extra=1)
+    fold = TokenGrid("n (t h w) c", (4, 4, 6), extra=1)
     model = VideoModel(Tokens(False), labels, fold=fold, **options)
     maps = METHODS["gradcam"]()(model, clips(model, 1))
     assert maps.signed.shape == (1, K, 4, 4, 6) and maps.signed.abs().max() > 0
     assert model.grid_axes((3, 8, 16, 24))[1] == "half-pixel"
     with pytest.raises(gv.BadInput, match="does not fit"):
-        VideoModel(Tokens(False), labels, fold=Fold("n (t h w) c", (4, 4, 7), extra=1), **options)
+        VideoModel(
+            Tokens(False), labels, fold=TokenGrid("n (t h w) c", (4, 4, 7), extra=1), **options
+        )
 
 
 def test_tokens_of_ones_own_network_are_found_and_said_aloud(
@@ -306,7 +314,7 @@ def test_a_shared_relu_that_ends_in_the_linear_layers_is_not_the_layer() -> None
             x = self.relu(self.conv(x)).flatten(1)
             return self.fc7(self.relu(self.fc6(x)))
 
-    assert trace(Shared(), (3, 4, 8, 8)).cam_layer() == "conv"
+    assert trace_forward(Shared(), (3, 4, 8, 8)).cam_layer() == "conv"
 
 
 # --- the one token that responds ----------------------------------------------------------------
@@ -359,7 +367,7 @@ def test_a_map_on_a_real_clip_has_its_place_shape_and_orientation(
     e = gv.explain(model, clip)
     grid = e.grid
     cell = (2, 1, 3)  # another in every axis, so that no two may be exchanged
-    assert e.maps.shape == (K, *model.fold((3, model.frames, *model.size)).grid)
+    assert e.maps.shape == (K, *model.token_grid((3, model.frames, *model.size)).grid)
 
     # One token's worth of the picture is painted: the moments and pixels around its centre.
     weights = grid.frame_weights()[:, cell[0]], grid.row_weights()[:, cell[1]]
@@ -387,12 +395,12 @@ def test_a_map_on_a_real_clip_has_its_place_shape_and_orientation(
 
 def test_rates_and_sizes_are_those_of_the_recipes() -> None:
     for name, (frames, fps) in KINETICS.items():
-        recipe = models.get_model_weights(name).DEFAULT.meta["_docs"]
+        recipe = torchvision_nets.get_model_weights(name).DEFAULT.meta["_docs"]
         assert f"frame_rate={fps:g}`" in recipe
         if name.startswith(("mvit", "swin")):
             assert f"clip_len={frames}`" in recipe
-    assert models._published("mvit_v2_s")[1]["resize"] == 256
-    assert models._published("r3d_18")[1]["resize"] == (128, 171)
+    assert torchvision_nets.published("mvit_v2_s")[1]["resize"] == 256
+    assert torchvision_nets.published("r3d_18")[1]["resize"] == (128, 171)
 
 
 def test_i3d_is_as_published() -> None:
@@ -402,7 +410,7 @@ def test_i3d_is_as_published() -> None:
     tensors = [t for k, t in net.state_dict().items() if not k.endswith("num_batches_tracked")]
     size = 4 * sum(t.numel() for t in tensors)
     assert 0 <= 50_883_138 - size < 60_000
-    record = trace(net, (3, 64, 224, 224))
+    record = trace_forward(net, (3, 64, 224, 224))
     steps = {c.name: tuple(c.output.shape[1:]) for c in record.calls}
     # Carreira & Zisserman 2017, figure 3: time is halved at the start and in pools 4 and 5 only.
     assert steps["Conv3d_1a_7x7"] == (64, 32, 112, 112)
@@ -428,7 +436,9 @@ def test_padding_is_tensorflows() -> None:
 def test_c3d_is_as_published() -> None:
     with torch.device("meta"):
         net = zoo.C3D(487)
-        steps = {c.name: tuple(c.output.shape[1:]) for c in trace(net, (3, 16, 112, 112)).calls}
+        steps = {
+            c.name: tuple(c.output.shape[1:]) for c in trace_forward(net, (3, 16, 112, 112)).calls
+        }
     assert steps["pool1"] == (64, 16, 56, 56) and steps["pool5"] == (512, 1, 4, 4)
     assert net.fc6.in_features == 8192
 

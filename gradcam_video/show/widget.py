@@ -8,9 +8,11 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from ..explain.explanation import SCOPES, Explanation
-from .overlay import OPACITY
-from .player import SCOPE_TITLES, Label, asset, framed, place
+from ..explanation import Explanation
+from ..geometry import SCOPES
+from .blend import OPACITY
+from .html import asset
+from .player_page import SCOPE_TITLES, Label, framed, place
 
 
 class Canvas(anywidget.AnyWidget):

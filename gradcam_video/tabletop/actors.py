@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .bodies import Part, Pose, Rng, Thing
-from .paint import Eye, Face, Hull, Stroke
+from .renderer import Eye, Face, Hull, Stroke
+from .shapes import Part, Pose, Rng, Thing
 
 HAND, OBJECT, SECOND = 1, 2, 3  # numbers of the roles on the canvas
 

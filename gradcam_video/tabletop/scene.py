@@ -9,15 +9,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..clip import Clip, centre_start, choose_frames
+from ..data.clip import Clip, centre_start, choose_frames
+from ..data.ground_truth import Truth, action_among
+from ..data.labels import FORTY, FORTY_NAMES, find_label
 from ..errors import BadInput
-from ..labels import FORTY, FORTY_NAMES, find_label
-from ..truth import Truth, action_among
+from .actions import PLAYS, TEMPLATE_PLAYS, Play
 from .actors import HAND, OBJECT, SECOND, Actor
-from .bodies import Part
-from .paint import Camera, Canvas, Eye
-from .place import Film, cast
-from .scripts import PLAYS, TEMPLATE_PLAYS, Play
+from .renderer import Camera, Canvas, Eye
+from .room import Film, cast
+from .shapes import Part
 from .stage import ENTER, Stage
 
 FPS = 12.0  # Something-Something's own rate

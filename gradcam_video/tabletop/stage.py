@@ -7,11 +7,11 @@ from functools import cache
 
 import numpy as np
 
-from . import things
+from . import objects as things
 from .actors import OBJECT, SECOND, Actor, Hand, Keys, Look, Path, Prop, Stream
-from .bodies import Rng, Thing, colour
-from .paint import Camera
-from .place import Room
+from .renderer import Camera
+from .room import Room
+from .shapes import Rng, Thing, colour
 
 Where = Callable[[float], np.ndarray]
 ENTER = 0.5  # of the action's length: how long a hand takes to come or to go

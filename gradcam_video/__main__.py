@@ -1,0 +1,8 @@
+"""`python -m gradcam_video` is `gradcam-video`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""`explain`: a model and a clip in, an Explanation out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from ..data.clip import Clip
+from ..data.labels import find_label
+from ..errors import BadInput
+from ..explanation import Explanation
+from ..geometry import Grid
+from ..models.video_model import VideoModel
+from .methods import METHODS
+from .methods.base import Method
+
+# So many changed copies of a clip go through a CPU together: half the time of one by one, and
+# without a graph still small.
+COPIES = 4
+
+
+@overload
+def explain(model: VideoModel, clip: Clip, **options) -> Explanation: ...
+@overload
+def explain(model: VideoModel, clip: Sequence[Clip], **options) -> list[Explanation]: ...
+def explain(
+    model: VideoModel,
+    clip: Clip | Sequence[Clip],
+    *,
+    method: str = "gradcam",
+    classes: Sequence[str | int] | None = None,
+    batch: int | None = None,
+    autocast: bool | torch.dtype = False,
+    **options: Any,
+) -> Explanation | list[Explanation]:
+    """Explain a clip, or several: the maps of every class from one forward.
+
+    A few methods pay for each class anew (`METHODS[name].every_class` is false: those that go back
+    to the pixels, and the temporal mask). They explain the top class of each clip alone, unless
+    `classes` says otherwise.
+
+    Args:
+        model: from `load_model`, or a `VideoModel` of your own network.
+        clip: from `read_clip`; a list of clips gives a list of explanations.
+        method: one of `METHODS`.
+        classes: names or indices; None: all K, or the top class where each costs anew.
+        batch: how many clips go through at once; None: one on a CPU, eight on a GPU. Clips are
+            batched only while their frame counts agree. Changed copies of one clip go by the same
+            number; None: four on a CPU.
+        autocast: run the network in lower precision (True: bfloat16), as one would on a GPU.
+        options: of the method, such as masks=2000 of "rise": the fields of its class.
+
+    Returns:
+        Explanation with float32 arrays on the CPU, whatever the device.
+
+    Raises:
+        BadInput: unknown method, option or class, a clip that the network cannot take, or a method
+            that does not apply to the network.
+    """
+    how = _method(method, options)
+    wanted = _wanted(model, classes)
+    clips = [clip] if isinstance(clip, Clip) else list(clip)
+    explanations: list[Explanation] = []
+    for group in _batches(clips, batch or clips_at_once(model)):
+        started = time.perf_counter()
+        inputs = [model.preprocess(c) for c in group]
+        x = torch.cat([x for x, _ in inputs])  # (N, 3, T, H, W)
+        axes, align = model.grid_axes(x.shape[1:])
+        classes_ = None if wanted is None else torch.from_numpy(wanted)
+        at_once = batch or max(COPIES, clips_at_once(model))
+        found = how(model, x, classes_, autocast=autocast, at_once=at_once)
+        if found.axes is not None:  # the cells are the method's own, and lie where it says
+            axes, align = found.axes, "receptive-field"
+        logits, signed = found.logits.float().cpu(), found.signed.float().cpu()
+        rows = np.arange(len(model.labels)) if wanted is None else wanted
+        own = None if found.classes is None else found.classes.cpu().numpy()  # (N, k)
+        seconds = (time.perf_counter() - started) / len(group)
+        for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
+            remarks = [model.remark, *found.remarks[n : n + 1]]
+            if options:
+                remarks.append(f"{method}: {', '.join(f'{k}={v}' for k, v in options.items())}")
+            if how.same_for_all:
+                remarks.append(f"{method} knows no class: every class has the same map")
+            explanations.append(
+                Explanation(
+                    clip=one,
+                    labels=model.labels,
+                    logits=logits[n].numpy(),
+                    classes=rows if own is None else own[n],
+                    signed=signed[n].numpy(),
+                    grid=Grid(*axes, view, align),
+                    model=model.name,
+                    method=method,
+                    untrained=model.untrained,
+                    remark="; ".join(r for r in remarks if r),
+                    seconds=seconds,
+                )
+            )
+    return explanations[0] if isinstance(clip, Clip) else explanations
+
+
+def clips_at_once(model: VideoModel) -> int:
+    """How many clips go through a network together unless told: eight on a GPU, one on a CPU."""
+    return 1 if model.device.type == "cpu" else 8
+
+
+def _method(name: str, options: Mapping[str, Any]) -> Method:
+    """A method by name, with its options."""
+    if name not in METHODS:
+        raise BadInput(f"unknown method {name!r}: use one of {', '.join(METHODS)}")
+    known = [field.name for field in fields(METHODS[name])]
+    for option in options:
+        if option not in known:
+            takes = ", ".join(known) or "none"
+            raise BadInput(f"{name} has no option {option!r}; the options it takes: {takes}")
+    return METHODS[name](**options)
+
+
+def _wanted(model: VideoModel, classes: Sequence[str | int] | None) -> np.ndarray | None:
+    if classes is None:
+        return None
+    known = len(model.labels)
+    rows = [find_label(c, model.labels) if isinstance(c, str) else int(c) for c in classes]
+    for row in rows:
+        if not 0 <= row < known:
+            raise BadInput(f"no class {row}: {model.name} has {known}, numbered from 0")
+    if not rows:
+        raise BadInput("no classes asked for: leave classes out to get all")
+    return np.unique(np.array(rows, dtype=np.int64))
+
+
+def _batches(clips: list[Clip], most: int) -> list[list[Clip]]:
+    """Runs of clips with equal frame counts, at most `most` each, in order."""
+    groups: list[list[Clip]] = []
+    for clip in clips:
+        if groups and len(groups[-1]) < most and len(groups[-1][0].times) == len(clip.times):
+            groups[-1].append(clip)
+        else:
+            groups.append([clip])
+    return groups

@@ -1,0 +1,212 @@
+"""What a method is, and the run that it works on: everything that the methods share.
+
+A method is one short class. Its options are its fields, and `maps` says how it turns a run (a
+network, a batch of clips, the classes asked for) into signed maps. A run knows how to get logits
+and activations; the network is left as it was, also when something raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import BadInput
+from ...geometry import Axis
+from ...models.modes import _at_least_float32, evaluating, precision
+from ...models.video_model import VideoModel
+from ..catch import _Catch, _Cut
+from ..gradcam import _indices
+
+Axes = tuple[Axis, Axis, Axis]
+
+BASELINES = ("mean", "frozen")
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a method found for a batch of N clips.
+
+    Attributes:
+        logits: (N, K), of the clips as they are.
+        signed: (N, k, T', h, w), before ReLU.
+        classes: int64 (N, k), the class of each map where the clips differ in it; None: those that
+            were asked for, or all K.
+        axes: (time, rows, columns) of the maps where they are not those of the CAM layer.
+        remarks: one line per clip that every output carries, or none at all.
+    """
+
+    logits: Tensor
+    signed: Tensor
+    classes: Tensor | None = None
+    axes: Axes | None = None
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to explain a network. The fields of a class are the options that it takes.
+
+    Attributes:
+        every_class: the maps of all K classes cost no more than that of one. Where they do, only
+            each clip's top class is explained unless others are asked for.
+        same_for_all: the map knows no class; every class gets the same.
+    """
+
+    every_class: ClassVar[bool] = True
+    same_for_all: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        model: VideoModel,
+        x: Tensor,
+        classes: Tensor | None = None,
+        *,
+        autocast: bool | torch.dtype = False,
+        at_once: int = 1,
+    ) -> Maps:
+        """Explain a batch of clips.
+
+        Args:
+            model: the network with its CAM layer.
+            x: (N, 3, T, H, W), preprocessed, on the model's device.
+            classes: int64 (k,), whose maps are wanted; None: all K, or the top class of each clip
+                where every class costs as much again.
+            autocast: run the network in this lower precision (True: bfloat16).
+            at_once: how many changed copies of a clip go through the network together.
+
+        Raises:
+            BadInput: the method does not apply to this network.
+        """
+        with evaluating(model.net):
+            return self.maps(Run(model, x, classes, autocast, at_once))
+
+    def maps(self, run: Run) -> Maps:
+        """The maps of a run; what a method has to say."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Run:
+    """A network, a batch of clips and the classes asked for: what a method works on."""
+
+    model: VideoModel
+    x: Tensor  # (N, 3, T, H, W)
+    classes: Tensor | None = None  # (k,)
+    autocast: bool | torch.dtype = False
+    at_once: int = 1
+
+    @property
+    def axes(self) -> Axes:
+        """Where the cells of the CAM layer lie on the input."""
+        return self.model.grid_axes(self.x.shape[1:])[0]
+
+    def activations(self) -> tuple[Tensor, Tensor]:
+        """One forward without a graph: logits (N, K), activations (N, C, T', h, w)."""
+        return self.caught_by(_Catch, self.x)
+
+    def cut(self) -> tuple[Tensor, Tensor]:
+        """The same with a graph of the head alone: the activations are its leaf."""
+        return self.caught_by(_Cut, self.x)
+
+    def caught_by(self, catch: type[_Catch], x: Tensor, **more: Any) -> tuple[Tensor, Tensor]:
+        """One forward of x, with a catch on the CAM layer."""
+        return catch(self.model, self.x.shape[1:], **more).run(x, self.autocast)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
+        with precision(x.device, self.autocast):
+            return _at_least_float32(self.model.net(x))
+
+    @torch.no_grad()
+    def logits(self, pieces: Iterable[Tensor]) -> Tensor:
+        """Logits of many clips that come a few at a time: (b, 3, T, H, W) each -> (n, K)."""
+        return torch.cat([self.forward(piece) for piece in pieces])
+
+    def wanted(self, logits: Tensor) -> Tensor:
+        """The classes asked for, or all: int64 (k,)."""
+        return _indices(self.classes, logits)
+
+    def wanted_of_each(self, logits: Tensor) -> Tensor:
+        """The classes asked for, or the top class of each clip: int64 (N, k)."""
+        if self.classes is None:
+            return logits.argmax(dim=1, keepdim=True)
+        return self.wanted(logits).expand(len(logits), -1)
+
+
+# --- pieces of clips, and their places ---------------------------------------------------------
+
+
+def need(true: bool, message: str) -> None:
+    """Refuse an option, in one line."""
+    if not true:
+        raise BadInput(message)
+
+
+def need_whole(method: str, least: int = 1, **values: int) -> None:
+    """Refuse options that are not whole numbers of at least so much."""
+    for name, value in values.items():
+        whole = isinstance(value, int | np.integer) and value >= least
+        need(whole, f"{method}: {name}={value!r}: give a whole number, {least} or more")
+
+
+def need_baseline(method: str, name: str) -> None:
+    """Refuse a baseline that is not known."""
+    need(
+        name in BASELINES,
+        f"{method}: unknown baseline {name!r}: use {' or '.join(BASELINES)}",
+    )
+
+
+def baseline_of(x: Tensor, name: str) -> Tensor:
+    """What is put where something is taken away, of the shape of x (N, 3, T, H, W).
+
+    "mean": the data set's mean colour, which is zero in the network's input. "frozen": every frame
+    is the first one, so that what is taken away is motion and not the things.
+    """
+    return torch.zeros_like(x) if name == "mean" else x[:, :, :1].expand_as(x)
+
+
+def pixel_axes(x: Tensor, cells: int) -> Axes:
+    """A grid of T × cells × cells over the input (…, T, H, W), for maps that live on pixels."""
+    frames, *sides = x.shape[-3:]
+    rows, columns = (Axis.half_pixel(min(cells, side), side) for side in sides)
+    return Axis(frames, frames, 0.0, 1.0), rows, columns
+
+
+def pooled(values: Tensor, axes: Axes, mean: bool) -> Tensor:
+    """Sums (or means) over the pixels of each cell of `pixel_axes`: (…, T, H, W) -> (…, T, h, w).
+
+    Every pixel counts once, so sums stay what they are over the whole clip.
+    """
+    for dim, axis in ((-2, axes[1]), (-1, axes[2])):
+        cell = ((torch.arange(axis.size) + 0.5) * axis.cells / axis.size).long()  # (H)
+        bins = torch.nn.functional.one_hot(cell, axis.cells).to(values)  # (H, h)
+        if mean:
+            bins = bins / bins.sum(dim=0)
+        values = torch.tensordot(values.movedim(dim, -1), bins, dims=1).movedim(-1, dim)
+    return values
+
+
+def spread(cells: Tensor, axes: Axes, positions: Sequence[np.ndarray] | None = None) -> Tensor:
+    """Cells drawn at their places, linear in between: (…, T', h, w) -> (…, T, H, W).
+
+    Args:
+        cells: a stack of maps.
+        axes: where their cells lie.
+        positions: input indices at which values are wanted, per axis; None: all.
+    """
+    at = positions or [np.arange(axis.size) for axis in axes]
+    for dim, axis, where in zip((-3, -2, -1), axes, at, strict=True):
+        weights = torch.from_numpy(axis.weights(where)).to(cells)  # (T, T')
+        cells = torch.tensordot(cells.movedim(dim, -1), weights.T, dims=1).movedim(-1, dim)
+    return cells
+
+
+def on_every_class(one: Tensor, run: Run, logits: Tensor) -> Tensor:
+    """One map for all classes: (N, T', h, w) -> (N, k, T', h, w)."""
+    return one[:, None].expand(-1, len(run.wanted(logits)), -1, -1, -1)

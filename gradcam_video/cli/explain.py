@@ -1,0 +1,249 @@
+"""`gradcam-video explain`: clips in, six outputs per clip out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..attribution.api import clips_at_once, explain
+from ..attribution.long_video import explain_windows
+from ..attribution.methods import METHODS
+from ..data.clip import Clip, read_clip
+from ..data.image_folder import clip_name, find_clips
+from ..data.labels import find_label
+from ..errors import BadInput
+from ..explanation import Explanation
+from ..geometry import SCOPES
+from ..models.video_model import VideoModel
+from .options import BAD, OK, add_model_options, complain, model_from
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `gradcam-video explain`."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a video, a folder of numbered images, or of clips"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="one folder per clip in here")
+    add_model_options(parser)
+    parser.add_argument("--label", metavar="TRUE", help="the clip's true label, for the captions")
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=["top1"],
+        metavar="CLASS",
+        help="whose maps are drawn: top1 (default), top2, true, or names",
+    )
+    parser.add_argument(
+        "--method", default="gradcam", help=f"default: gradcam; or {', '.join(list(METHODS)[1:])}"
+    )
+    parser.add_argument(
+        "--fps",
+        metavar="4|native",
+        help="frames sampled a second; native: the frames as they are (default: the model's own)",
+    )
+    parser.add_argument(
+        "--source-fps",
+        type=float,
+        metavar="12",
+        help="the true rate of a file that lies, or of jpgs",
+    )
+    parser.add_argument("--start", type=float, metavar="SECONDS", help="default: the centre")
+    parser.add_argument(
+        "--windows",
+        choices=["centre", "all"],
+        default="centre",
+        help="all: slide over a long video and cover it whole",
+    )
+    parser.add_argument("--scope", default="clip", help="scale of the maps: clip, frame or classes")
+    parser.add_argument("--cmap", default="inferno", help="colour map; jet is the post's")
+    parser.add_argument("--batch", type=int, metavar="N", help="clips at once on a GPU (default 8)")
+    parser.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain every clip that can be read.
+
+    Raises:
+        BadInput: an option, the model or the output folder cannot be used. What is wrong with one
+            clip is said, and the others are explained.
+    """
+    if options.method not in METHODS:
+        raise BadInput(f"unknown method {options.method!r}: use one of {', '.join(METHODS)}")
+    if options.scope not in SCOPES:
+        raise BadInput(f"unknown scope {options.scope!r}: use one of {', '.join(SCOPES)}")
+    if options.batch is not None and options.batch < 1:
+        raise BadInput(f"--batch {options.batch}: give 1 or more")
+    out = Path(options.out)
+    _make_folder(out)
+    jobs, problems = _jobs(options.paths, out)
+    for problem in problems:
+        complain(problem)
+    if not jobs:
+        return BAD
+    model = model_from(options)
+    true = options.label and model.labels[find_label(options.label, model.labels)]
+    if true is None and "true" in options.classes:
+        raise BadInput("--classes true needs the true label: give --label")
+    for name in options.classes:  # a misspelt class is known before hours of work
+        if name not in ("top1", "top2", "true"):
+            find_label(name, model.labels)
+
+    failed = len(problems)
+    batch = 1 if options.windows == "all" else options.batch or clips_at_once(model)
+    for group in _groups(jobs, batch):
+        ready: list[tuple[Path, Clip]] = []
+        for path, folder in group:
+            try:
+                if options.windows == "all":
+                    _explain_whole(options, model, path, folder, true)
+                else:
+                    ready.append((folder, _read(options, model, path)))
+            except BadInput as error:
+                failed += 1
+                complain(str(error))
+        done = _explained(options, model, [c for _, c in ready], true)
+        for (folder, clip), e in zip(ready, done, strict=True):
+            try:
+                _save(options, e.with_label(true), folder)
+                if clip.note:
+                    print(f"{clip.source}: {clip.note}", file=sys.stderr)
+            except BadInput as error:
+                failed += 1
+                complain(str(error))
+    if failed < len(jobs) + len(problems):
+        _say_model(model)
+    return BAD if failed else OK
+
+
+def _explained(
+    options: argparse.Namespace, model: VideoModel, clips: list[Clip], true: str | None
+) -> list[Explanation]:
+    """The clips explained for all classes; where each costs anew, for those that are drawn."""
+    if METHODS[options.method].every_class:
+        return explain(model, clips, method=options.method, autocast=options.autocast)
+    done = []
+    for clip in clips:
+        first = explain(model, clip, method="centre")  # one forward says which classes are first
+        classes = _drawn(options, first.with_label(true))
+        done.append(
+            explain(model, clip, method=options.method, classes=classes, autocast=options.autocast)
+        )
+    return done
+
+
+def _read(options: argparse.Namespace, model: VideoModel, path: Path) -> Clip:
+    return read_clip(
+        path, model.frames, _fps(options, model), start=options.start, source_fps=options.source_fps
+    )
+
+
+def _fps(options: argparse.Namespace, model: VideoModel) -> float | None:
+    """Frames a second to sample; None: the frames as they are."""
+    if options.fps is None:
+        return model.fps
+    if options.fps == "native":
+        return None
+    try:
+        return float(options.fps)
+    except ValueError:
+        raise BadInput(f"--fps {options.fps}: give a number, or native") from None
+
+
+def _explain_whole(
+    options: argparse.Namespace, model: VideoModel, path: Path, folder: Path, true: str | None
+) -> None:
+    classes = None
+    if not METHODS[options.method].every_class:
+        if {"top1", "top2"} & set(options.classes):
+            raise BadInput(
+                f"{options.method} pays for each class anew, and the top class may be another in "
+                "each window: name the classes with --classes"
+            )
+        classes = [true if name == "true" else name for name in options.classes]
+    e, windows = explain_windows(
+        model,
+        path,
+        classes=classes,
+        frames=model.frames,
+        fps=_fps(options, model),
+        source_fps=options.source_fps,
+        method=options.method,
+        autocast=options.autocast,
+    )
+    arrays = {
+        "maps": np.stack([w.maps for w in windows]),  # (n, K, T', h, w)
+        "signed": np.stack([w.signed for w in windows]),
+        "logits": np.stack([w.logits for w in windows]),  # (n, K)
+        "times": np.stack([w.clip.times for w in windows]),  # (n, T)
+        "repeated": np.stack([w.clip.repeated for w in windows]),
+        "window_start": np.array([w.clip.start for w in windows]),  # (n,)
+    }
+    _save(options, e.with_label(true), folder, arrays=arrays)
+
+
+def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
+    e.save(folder, label=_drawn(options, e), scope=options.scope, cmap=options.cmap, **extra)
+    best = ", ".join(f"{label} {probability:.2f}" for label, probability in e.top(2))
+    mark = "UNTRAINED: " if e.untrained else ""
+    print(f"{e.clip.source}: {mark}{best} -> {folder}", flush=True)
+
+
+def _drawn(options: argparse.Namespace, e: Explanation) -> list[str]:
+    """The classes whose maps are drawn, each once."""
+    shown = {
+        "top1": [e.top(1)[0][0]],
+        "top2": [k for k, _ in e.top(2)],
+        "true": [str(e.true_label)],
+    }
+    return list(dict.fromkeys(k for name in options.classes for k in shown.get(name, [name])))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInput(
+            f"{folder}: cannot make this output folder ({reason}); name another with --out"
+        ) from error
+
+
+def _jobs(paths: Sequence[str], out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """The clips under all paths, each with its output folder; and what was wrong with the rest."""
+    jobs: dict[Path, Path] = {}
+    problems = []
+    for given in paths:
+        try:
+            if not given:
+                raise BadInput("an empty path was given: name a video or a folder")
+            for path in find_clips(given):
+                # Below a searched folder the sub-folders stay, so that equal names do not meet.
+                inside = path.relative_to(given).parent if path != Path(given) else Path()
+                folder = out / inside / clip_name(path)
+                if folder in jobs:
+                    if jobs[folder].resolve() != path.resolve():
+                        problems.append(
+                            f"{path}: would be written to {folder}, as {jobs[folder]}; rename one"
+                        )
+                    continue
+                jobs[folder] = path
+        except BadInput as error:
+            problems.append(str(error))
+    return [(path, folder) for folder, path in jobs.items()], problems
+
+
+def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Path, Path]]]:
+    starts = range(0, len(jobs), size)
+    for start in tqdm(starts, unit="batch", disable=len(starts) < 2 or not sys.stderr.isatty()):
+        yield jobs[start : start + size]
+
+
+def _say_model(model: VideoModel) -> None:
+    note = f" ({model.remark})" if model.remark else " (UNTRAINED)" if model.untrained else ""
+    print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)

@@ -1,0 +1,168 @@
+"""`gradcam-video score`: is the explanation right? Clips with truth in, a table out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..attribution.methods import METHODS
+from ..cases.clips import data_for
+from ..errors import BadInput
+from ..metrics.scoring import ALIGNS, score
+from .options import add_model_options, model_from
+
+_LINES = (
+    ("energy_normalised", "energy, oracle-normalised"),
+    ("energy_times_uniform", "energy, × uniform"),
+    ("energy", "energy in the truth"),
+    ("pointing", "pointing"),
+    ("rank_accuracy", "rank accuracy"),
+    ("temporal_pointing", "temporal pointing"),
+    ("temporal_pointing_filled", "  where the action fills the clip"),
+    ("temporal_iou", "temporal IoU"),
+    ("following", "following"),
+)
+_ASKED = {
+    **{
+        f"{what}{suffix}_gain": f"{what} {way}, gain over a random order"
+        for what in ("deletion", "insertion")
+        for suffix, way in (("", "in space-time"), ("-space", "in space"), ("-time", "in time"))
+    },
+    "splicing": "splicing, strongest frame in own half (0.5)",
+    "randomisation": "randomised, Spearman",
+    "reversal": "reversed, Spearman",
+    "shift": "shifted, Spearman and part followed",
+}
+_GROUPS = (
+    ("right", "clips whose true class is first"),
+    ("all", "all clips"),
+    ("camera_right", "camera classes, true class first (the whole frame is the truth)"),
+    ("camera_all", "camera classes, all clips"),
+)
+_WHO = ("gaussian", "middle", "uniform", "oracle")
+
+
+_COLUMNS = (
+    ("top1", "top-1"),
+    ("energy_normalised", "energy"),
+    ("pointing", "pointing"),
+    ("temporal_pointing", "temporal"),
+    ("following", "following"),
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `gradcam-video score`."""
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="a data set with truth, of `generate`"
+    )
+    parser.add_argument("--split", metavar="S", help="default: test, or validation")
+    add_model_options(parser)
+    parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
+    parser.add_argument("--limit", type=int, metavar="N", help="so many clips, drawn at random")
+    parser.add_argument(
+        "--ask",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ask the network again about N clips: deletion, insertion, randomisation, shift, …",
+    )
+    parser.add_argument("--align", choices=ALIGNS, help="how maps are drawn (default: the model's)")
+    parser.add_argument("--batch", type=int, metavar="N", help="clips at once (GPU: 8)")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score, and print a table or JSON.
+
+    Raises:
+        BadInput: as `score`, or a model or data set that cannot be read.
+    """
+    for name in ("limit", "batch"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise BadInput(f"--{name} {value}: give 1 or more")
+    if options.ask < 0:
+        raise BadInput(f"--ask {options.ask}: give 0 or more")
+    model = model_from(options)
+    data = data_for(model, options.data, options.split)
+    result = score(
+        model,
+        data,
+        options.method,
+        options.limit,
+        ask=options.ask,
+        align=options.align,
+        batch=options.batch,
+        progress=True,
+    )
+    print(json.dumps(result, indent=2) if options.json else table(result))
+    return 0
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The result of `score` as text: one line per measure, then one per class."""
+    lines = [
+        f"{result['model']}, {result['method']}, drawn {result['align']}: {result['n']} clips, "
+        f"top-1 {result['top1']:.1%}; mean over clips, 95 % interval, n"
+    ]
+    if result["failures"] or result["without_truth"]:
+        lines.append(
+            f"left out: {len(result['failures'])} that could not be read, "
+            f"{result['without_truth']} without truth"
+        )
+    for name, title in _GROUPS:
+        group = result[name]
+        if group["n"]:
+            lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_asked_lines(group)]
+    lines += ["", *_class_lines(result["classes"])]
+    return "\n".join(lines)
+
+
+def _group_lines(group: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{'':34}{'truth':10}{'map':>6}{'95 %':>15}{'n':>6}" + "".join(f"{w:>10}" for w in _WHO)
+    for measure, title in _LINES:
+        for kind, row in group.get(measure, {}).items():
+            own = row["map"]
+            span = f"{_number(own['low'])} – {_number(own['high'])}"
+            others = "".join(f"{_number(row.get(who, {}).get('mean')):>10}" for who in _WHO)
+            yield f"{title:34}{kind:10}{_number(own['mean']):>6}{span:>15}{own['n']:>6}{others}"
+    if group["tolerant_area_median"] is not None:
+        yield (
+            f"tolerant truth covers {group['tolerant_area_median']:.0%} of the crop (median); "
+            f"outside it lie {group['outside_crop'] or 0:.1%} of the truth"
+        )
+    yield (
+        f"empty maps {group['empty_maps']:.1%}, frames whose map is empty "
+        f"{group['empty_frames'] or 0:.1%}, repeated frames left out "
+        f"{group['repeated_frames']:.1%}, objects that rest {group['object_rests']}"
+    )
+
+
+def _asked_lines(group: Mapping[str, Any]) -> Iterator[str]:
+    """What the network was asked again, if it was."""
+    if not group.keys() & _ASKED.keys():
+        return
+    yield ""
+    yield f"{'the network asked again':50}{'':12}{'map':>6}{'95 %':>15}{'n':>6}{'motion':>10}"
+    for measure, title in _ASKED.items():
+        for kind, row in group.get(measure, {}).items():
+            own = row["map"]
+            span = f"{_number(own['low'])} – {_number(own['high'])}"
+            rival = f"{_number(row['motion']['mean']):>10}" if "motion" in row else ""
+            yield f"{title:50}{kind:12}{_number(own['mean']):>6}{span:>15}{own['n']:>6}{rival}"
+
+
+def _class_lines(classes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    width = max(map(len, classes)) + 2
+    titles = "".join(f"{title:>11}" for _, title in _COLUMNS)
+    yield f"{'per class, tolerant, true class first':{width}}{'n':>6}{titles}"
+    for label, row in classes.items():
+        numbers = "".join(f"{_number(row[key]):>11}" for key, _ in _COLUMNS)
+        yield f"{label:{width}}{row['n']:>6}{numbers}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

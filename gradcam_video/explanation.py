@@ -1,0 +1,177 @@
+"""Explanation: the logits and the maps of every class for one clip, and how to look at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data.clip import Clip
+from .data.labels import find_label
+from .errors import BadInput
+from .geometry import SCOPES, Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What one forward of a network on one clip says, for every class.
+
+    Attributes:
+        clip: the frames that went in.
+        labels: names of all K classes.
+        logits: float32 (K,), before softmax.
+        classes: int64 (k,), indices into `labels`, one per row of `maps`. All K unless a method is
+            costly and fewer were asked for.
+        signed: float32 (k, T', h, w), the maps before ReLU, not normalised. Those of Grad-CAM for a
+            network that ends in global average pooling and a linear layer sum to logit - bias.
+        grid: where the cells lie on the frames.
+        model, method: names, for titles and files.
+        untrained: the network has random weights; every picture says so.
+        true_label: the clip's own label where it is known.
+        remark: one line about the network or the method that every output carries.
+    """
+
+    clip: Clip
+    labels: tuple[str, ...]
+    logits: np.ndarray
+    classes: np.ndarray
+    signed: np.ndarray
+    grid: Grid
+    model: str = ""
+    method: str = "gradcam"
+    untrained: bool = False
+    true_label: str | None = None
+    remark: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+    @cached_property
+    def maps(self) -> np.ndarray:
+        """float32 (k, T', h, w): the positive evidence, ReLU(signed), not normalised."""
+        return np.maximum(self.signed, 0)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, float32 (K,)."""
+        exps = np.exp(self.logits.astype(np.float64) - self.logits.max())
+        return (exps / exps.sum()).astype(np.float32)
+
+    @property
+    def empty(self) -> np.ndarray:
+        """Which rows of `maps` hold no positive evidence at all, bool (k,)."""
+        return self.maps.reshape(len(self.maps), -1).max(axis=1) <= 0
+
+    @property
+    def empty_classes(self) -> list[str]:
+        """Names of the classes without any positive evidence."""
+        return [self.labels[k] for k in self.classes[self.empty]]
+
+    def top(self, n: int = 2) -> list[tuple[str, float]]:
+        """The n most probable classes, [(label, probability), …], best first."""
+        best = np.argsort(-self.logits, kind="stable")[:n]
+        return [(self.labels[k], float(self.probabilities[k])) for k in best]
+
+    def row(self, label: str | int | None = None) -> int:
+        """The row of `maps` of a class, given its name or index; None: the top class.
+
+        Raises:
+            BadInput: the label is unknown or ambiguous, or its map was not asked for.
+        """
+        if label is None:
+            label = int(np.argmax(self.logits))
+        elif isinstance(label, str):
+            label = find_label(label, self.labels)
+        rows = np.flatnonzero(self.classes == label)
+        if not len(rows):
+            known = "it is not a class of this model"
+            if 0 <= int(label) < len(self.labels):
+                known = f"only {len(self.classes)} of {len(self.labels)} classes were explained"
+            raise BadInput(f"no map for class {label}: {known}; name it in classes=[…]")
+        return int(rows[0])
+
+    def scale(self, label: str | int | None = None, scope: str = "clip") -> np.ndarray:
+        """What the map is divided by, per frame, float32 (T,): the raw maximum in the scope.
+
+        "clip": the maximum of this class's map, so that its strongest moment is 1. "frame": each
+        frame by its own maximum, which hides *when*. "classes": one number for all classes, so
+        that a class with little evidence stays dark. A maximum of zero gives 1: empty stays empty.
+        """
+        if scope not in SCOPES:
+            raise BadInput(f"unknown scope {scope!r}: use one of {', '.join(SCOPES)}")
+        row = self.row(label)
+        frames = self.grid.time.size
+        if scope == "frame":
+            over_time = self._in_time(row)  # (T, h, w)
+            scale = over_time.reshape(frames, -1).max(axis=1)
+        else:
+            raw = self.maps if scope == "classes" else self.maps[row]
+            scale = np.full(frames, raw.max(), np.float32)
+        return np.where(scale > 0, scale, 1).astype(np.float32)
+
+    def upsampled(self, label: str | int | None = None, scope: str = "clip") -> np.ndarray:
+        """The map of a class on the clip's own frames and pixels, float32 (T, H, W) in 0..1.
+
+        Each cell is drawn at the centre of its receptive field, linear in between; what the network
+        did not see (its crop) is zero. An empty map stays all zeros.
+        """
+        row, scale = self.row(label), self.scale(label, scope)
+        drawn = np.empty((self.grid.time.size, *self.clip.frames.shape[1:3]), np.float32)
+        for frame in range(len(drawn)):
+            drawn[frame] = self._drawn(row, frame, scale[frame])
+        return drawn
+
+    def upsampled_frame(
+        self, frame: int, label: str | int | None = None, scope: str = "clip"
+    ) -> np.ndarray:
+        """One frame of `upsampled`, float32 (H, W): for long or large clips."""
+        return self._drawn(self.row(label), frame, self.scale(label, scope)[frame])
+
+    def _drawn(self, row: int, frame: int, scale: float) -> np.ndarray:
+        """One frame of one map in original pixels: (T', h, w) -> (h, w) -> (H, w) -> (H, W)."""
+        weights = self.grid.time.weights(np.array([frame]))[0]  # (T')
+        cells = np.tensordot(weights, self.maps[row], axes=1) / scale
+        rows = self._row_weights @ cells
+        # einsum, not @: for so thin a product BLAS spends its time waking its threads.
+        drawn = np.einsum("yw,wx->yx", rows, self._column_weights)
+        return np.clip(drawn, 0, 1, out=drawn)
+
+    @cached_property
+    def _row_weights(self) -> np.ndarray:
+        return self.grid.row_weights()  # (H, h)
+
+    @cached_property
+    def _column_weights(self) -> np.ndarray:
+        return np.ascontiguousarray(self.grid.column_weights().T)  # (w, W)
+
+    def evidence(self, label: str | int | None = None) -> np.ndarray:
+        """How much evidence each frame holds: the map's sum over space, float32 (T,), raw scale."""
+        return self._in_time(self.row(label)).sum(axis=(1, 2))
+
+    def _in_time(self, row: int) -> np.ndarray:
+        """One class's raw map, brought to the frames: (T', h, w) -> (T, h, w)."""
+        return np.tensordot(self.grid.frame_weights(), self.maps[row], axes=1)
+
+    def with_label(self, true_label: str | None) -> Explanation:
+        """The same explanation, the clip's true label noted."""
+        return replace(self, true_label=true_label)
+
+    # Looking at it. Imported late: show/ knows this module, not the other way round.
+    def sheet(self, label: str | int | None = None, **options: Any) -> Any:
+        """Contact sheet of all frames, a matplotlib figure. See `gradcam_video.show.sheet`."""
+        from .show.contact_sheet import sheet
+
+        return sheet(self, label, **options)
+
+    def player(self, label: str | int | None = None, **options: Any) -> Any:
+        """Interactive player, a widget (on Colab a page). See `gradcam_video.show.player`."""
+        from .show.notebook import player
+
+        return player(self, label, **options)
+
+    def save(self, folder: str | Path, **options: Any) -> list[Path]:
+        """Write all six outputs into a folder. See `gradcam_video.show.save`."""
+        from .show.export import save
+
+        return save(self, folder, **options)

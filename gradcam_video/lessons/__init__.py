@@ -1,0 +1,14 @@
+"""What only the notebooks need: checks of the exercises, reported numbers, a game."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._faces import lazy_face
+
+if TYPE_CHECKING:
+    from . import check, facts, game
+
+__all__ = ["check", "facts", "game"]
+
+__getattr__, __dir__ = lazy_face(__name__, {}, __all__)

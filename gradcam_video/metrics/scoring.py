@@ -1,0 +1,507 @@
+"""Scores of a method over a set of clips with known truth: `gradcam-video score`.
+
+What each number means is defined in `metrics`. Here clips are gathered: every measure is taken per
+clip, averaged over clips, and given with a 95 % interval (bootstrap over clips) beside what a
+uniform map, a centred Gaussian, the middle frame, chance and the oracle score on the same clips.
+
+The main rows are the clips whose true class the network names first: a map of a class that the
+network does not see need not be anywhere. Classes whose action is the camera's own are apart: there
+the whole frame is the truth, and only *when* can be asked.
+
+With `ask` the network is asked again about the first of them (`faithfulness`): that needs no truth,
+and costs some hundred forwards a clip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from ..attribution.api import clips_at_once, explain
+from ..attribution.methods import METHODS
+from ..data.clip import Clip
+from ..data.ground_truth import Truth
+from ..data.labels import normalise_label
+from ..errors import BadInput
+from ..explanation import Explanation
+from ..models.video_model import VideoModel
+from . import faithfulness
+from . import localisation as metrics
+
+FILLS = 0.75
+"""An action that lasts this share of the clip is hit by nearly any frame: it is kept apart."""
+DRAWS = 1000
+"""Bootstrap samples behind each interval."""
+ALIGNS = ("receptive-field", "half-pixel")
+KINDS = {"strict": 0, "tolerant": 1}
+"""Kinds of truth, and by how many frames each widens the action."""
+
+
+class Labelled(Protocol):
+    """What `score` asks of a data set; `SomethingSomething` has it."""
+
+    labels: tuple[str, ...]
+    targets: list[int]
+    ids: list[str]
+
+    def __len__(self) -> int: ...
+    def clip(self, i: int, /) -> Clip: ...
+    def truth(self, i: int, clip: Clip, /) -> Truth | None: ...
+
+
+# --- one clip ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """All measures of one map.
+
+    Attributes:
+        source: the clip's name.
+        label: its true class, whose map is scored.
+        right: the network names that class first.
+        camera: the action is the camera's own; `values` then holds only what asks *when*.
+        empty: the map holds no positive evidence.
+        empty_frames: share of the frames with truth in which the map is empty.
+        outside: share of the truth's pixels outside the network's crop, NaN without truth.
+        repeated: share of the frames that were left out because they repeat the one before.
+        values: (measure, kind of truth, whose map) -> score; NaN where it cannot be asked.
+        asked: what the network was asked again, of `faithfulness.ask`, by such keys.
+    """
+
+    source: str
+    label: str
+    right: bool
+    camera: bool
+    empty: bool
+    empty_frames: float
+    outside: float
+    repeated: float
+    values: Mapping[tuple[str, str, str], float]
+    asked: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+
+
+def score_clip(
+    e: Explanation, truth: Truth, target: str | int, align: str | None = None
+) -> ClipScore:
+    """Score the map of a clip's true class.
+
+    Args:
+        e: by any method; the map of `target` must be in it.
+        truth: of the same frames as `e.clip`.
+        target: the true class, name or index into `e.labels`.
+        align: how the map is drawn, see `metrics.aligned`; None: as the explanation has it.
+
+    Raises:
+        BadInput: no map of that class, a map of NaN, or a truth of other frames.
+    """
+    row, grid = e.row(target), metrics.aligned(e.grid, align)
+    cells = e.maps[row]  # (T', h, w)
+    _check(e, cells, truth)
+    frames = np.flatnonzero(~e.clip.repeated)
+    truth = truth.take(frames)
+    drawn = metrics.draw(cells, grid, frames)  # (n, R, C)
+    if truth.whole:
+        strict = np.ones(drawn.shape, dtype=bool)
+        values = _when(drawn, {}, truth.action)
+    else:
+        strict = metrics.strict_truth(truth, grid.view)
+        truths = {"strict": strict, "tolerant": metrics.tolerant_truth(strict)}
+        oracles = {  # (n, R, C) each
+            kind: metrics.draw(metrics.oracle_map(mask, grid, frames), grid, frames)
+            for kind, mask in truths.items()
+        }
+        values = _where(drawn, oracles, truths) | _when(drawn, oracles, truth.action)
+        values |= _follows(drawn, oracles["strict"], metrics.object_track(truth, grid.view))
+    asked = strict.any(axis=(1, 2))  # (n,)
+    shows = drawn.max(axis=(1, 2)) > 0  # (n,)
+    return ClipScore(
+        source=e.clip.source,
+        label=e.labels[int(e.classes[row])],
+        right=int(np.argmax(e.logits)) == int(e.classes[row]),
+        camera=truth.whole,
+        empty=not shows.any(),
+        empty_frames=float(1 - shows[asked].mean()) if asked.any() else math.nan,
+        outside=math.nan if truth.whole else metrics.outside(truth, grid.view),
+        repeated=float(e.clip.repeated.mean()),
+        values=values,
+    )
+
+
+def _check(e: Explanation, cells: np.ndarray, truth: Truth) -> None:
+    if len(truth) != len(e.clip):
+        raise BadInput(
+            f"{e.clip.source}: truth of {len(truth)} frames for a clip of {len(e.clip)}: take the "
+            "clip's own frames with truth.take(indices)"
+        )
+    if not np.isfinite(cells).all():
+        raise BadInput(
+            f"{e.clip.source}: the map is not a number (NaN); look for NaN in the weights of "
+            f"{e.model or 'the network'}, or run it without autocast"
+        )
+
+
+Values = dict[tuple[str, str, str], float]
+
+
+def _where(
+    drawn: np.ndarray, oracles: Mapping[str, np.ndarray], truths: Mapping[str, np.ndarray]
+) -> Values:
+    """Energy, pointing and rank accuracy of the map and of what it is compared with."""
+    values: Values = {}
+    for kind, truth in truths.items():
+        maps = {
+            "map": drawn,
+            "uniform": metrics.uniform_map(drawn.shape),
+            "gaussian": metrics.gaussian_map(drawn.shape),
+            "oracle": oracles[kind],
+        }
+        there = bool(truth.any())  # in the crop, at some moment; if not, nothing can be asked
+        for who, one in maps.items():
+            values["energy", kind, who] = metrics.energy(one, truth) if there else math.nan
+            values["pointing", kind, who] = metrics.pointing(one, truth)
+            # Of a uniform map it is the same, its area: no need to sort for it.
+            values["rank_accuracy", kind, who] = (
+                values["energy", kind, who]
+                if who == "uniform"
+                else metrics.rank_accuracy(one, truth)
+            )
+    return values
+
+
+def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[int, int]) -> Values:
+    """Temporal pointing and temporal IoU of the map and of what it is compared with.
+
+    The oracle is the drawn truth: it knows where, not when, for the hand is often in sight before
+    and after the action too.
+    """
+    frames = len(drawn)
+    filled = action[1] - action[0] + 1 >= FILLS * frames
+    measure = "temporal_pointing_filled" if filled else "temporal_pointing"
+    # Of an even number of frames two are in the middle.
+    middle = np.isin(np.arange(frames), [(frames - 1) // 2, frames // 2])
+    values: Values = {}
+    for kind, slack in KINDS.items():
+        evidence = {
+            "map": drawn.sum(axis=(1, 2)),
+            "uniform": np.ones(frames),
+            "middle": middle.astype(float),
+        }
+        if kind in oracles:
+            evidence["oracle"] = oracles[kind].sum(axis=(1, 2))
+        for who, one in evidence.items():
+            values[measure, kind, who] = metrics.temporal_pointing(one, action, slack)
+            values["temporal_iou", kind, who] = metrics.temporal_iou(one, action, slack)
+    return values
+
+
+def _follows(drawn: np.ndarray, oracle: np.ndarray, target: np.ndarray) -> Values:
+    """Following of the map and the oracle: in the plane, and along each axis where it moves."""
+    least = metrics.GROWTH * min(drawn.shape[1:])
+    axes = {"plane": slice(0, 2), "y": slice(0, 1), "x": slice(1, 2)}
+    tracks = {"map": metrics.centroids(drawn), "oracle": metrics.centroids(oracle)}
+    return {
+        ("following", axis, who): metrics.following(track[:, part], target[:, part], least)
+        for axis, part in axes.items()
+        for who, track in tracks.items()
+    }
+
+
+# --- many clips -------------------------------------------------------------------------------
+
+
+def score_clips(
+    samples: Iterable[tuple[Explanation, Truth, str | int]], align: str | None = None
+) -> dict[str, Any]:
+    """Score many maps: `summary` of `score_clip` of each (explanation, truth, true class)."""
+    return summary([score_clip(e, truth, target, align) for e, truth, target in samples])
+
+
+def summary(scores: Sequence[ClipScore]) -> dict[str, Any]:
+    """Means over clips, as a dictionary that JSON takes.
+
+    Returns:
+        "n", "top1", and four groups of clips: "right" (the true class is first) and "all", both
+        without camera classes, "camera_right" and "camera_all"; and "classes", the main numbers of
+        the "right" clips per class. A group holds its shares left out, and
+        measure -> kind of truth -> whose map -> {"mean", "low", "high", "n"}, the 95 % interval of
+        the mean and the number of clips that it is taken over. Whose map: the network's ("map"),
+        "uniform" (which is chance), "gaussian", "middle" (frame), "oracle". "right" has what the
+        network was asked again as well, beside "random" and "motion".
+    """
+    plain = [s for s in scores if not s.camera]
+    camera = [s for s in scores if s.camera]
+    return {
+        "n": len(scores),
+        "top1": _mean([s.right for s in scores]),
+        "right": _group([replace(s, values={**s.values, **s.asked}) for s in plain if s.right]),
+        "all": _group(plain),
+        "camera_right": _group([s for s in camera if s.right]),
+        "camera_all": _group(camera),
+        "classes": _per_class(scores),
+    }
+
+
+def _group(scores: Sequence[ClipScore]) -> dict[str, Any]:
+    """One group of clips: what was left out, and every measure."""
+    group: dict[str, Any] = {"n": len(scores)}
+    if not scores:
+        return group
+    areas = [s.values.get(("energy", "tolerant", "uniform"), math.nan) for s in scores]
+    known = [area for area in areas if not math.isnan(area)]
+    group |= {
+        "empty_maps": _mean([s.empty for s in scores]),
+        "empty_frames": _mean([s.empty_frames for s in scores]),
+        "outside_crop": _mean([s.outside for s in scores]),
+        "repeated_frames": _mean([s.repeated for s in scores]),
+        "tolerant_area_median": round(float(np.median(known)), 4) if known else None,
+        "truth_never_in_crop": sum(map(math.isnan, areas)) if not scores[0].camera else 0,
+        "object_rests": sum(
+            math.isnan(s.values.get(("following", "plane", "map"), 0.0)) for s in scores
+        ),
+    }
+    for (measure, kind, who), value in _table(scores).items():
+        group.setdefault(measure, {}).setdefault(kind, {})[who] = value
+    return group
+
+
+def _table(scores: Sequence[ClipScore]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Mean, interval and count of every measure, and of the ratios that are made of means."""
+    keys = list(dict.fromkeys(key for s in scores for key in s.values))
+    values = np.array([[s.values.get(key, math.nan) for key in keys] for s in scores])  # (n, m)
+    counts = np.sum(~np.isnan(values), axis=0)
+    means = _ratios(keys, _means(values, np.ones((1, len(scores)))))
+    spread = _ratios(keys, _resampled(values))
+    table = {}
+    for key, (mean,) in means.items():
+        own = key if key in keys else (key[0].partition("_")[0], *key[1:])  # a ratio: its terms
+        n = int(counts[keys.index(own)])
+        known = spread[key][np.isfinite(spread[key])]
+        low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (math.nan, math.nan)
+        table[key] = {"mean": _plain(mean), "low": _plain(low), "high": _plain(high), "n": n}
+    return table
+
+
+def _resampled(values: np.ndarray) -> np.ndarray:
+    """Means over clips drawn with replacement, many times: (n, m) -> (DRAWS, m)."""
+    rng, n = np.random.default_rng(0), len(values)
+    even = np.full(n, 1 / n)
+    # How often each clip was drawn, (100, n): a hundred at a time keep the memory small.
+    times = (rng.multinomial(n, even, size=100) for _ in range(DRAWS // 100))
+    return np.concatenate([_means(values, some) for some in times])
+
+
+def _means(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Means over clips that each count so many times, NaN left out: (n, m), (b, n) -> (b, m)."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (times @ np.where(known, values, 0)) / (times @ known.astype(float))
+
+
+def _ratios(
+    keys: Sequence[tuple[str, str, str]], means: np.ndarray
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """The means by key, and with them what is a ratio of means, of energy and of areas."""
+    by_key = dict(zip(keys, means.T, strict=True))  # each (b,)
+    ratios: dict[tuple[str, str, str], np.ndarray] = {}
+    for measure, kind, who in keys:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if measure == "energy":
+                x, uniform, oracle = (by_key["energy", kind, w] for w in (who, "uniform", "oracle"))
+                ratios["energy_normalised", kind, who] = (x - uniform) / (oracle - uniform)
+                ratios["energy_times_uniform", kind, who] = x / uniform
+            elif measure in faithfulness.CURVES and who != "end":  # `faithfulness.gain`
+                x, chance, end = (by_key[measure, kind, w] for w in (who, "random", "end"))
+                ratios[f"{measure}_gain", kind, who] = (x - chance) / (end - chance)
+    return by_key | ratios
+
+
+def _per_class(scores: Sequence[ClipScore]) -> dict[str, dict[str, Any]]:
+    """The main numbers of each class: tolerant, of the clips whose class was named first."""
+    by_class: dict[str, list[ClipScore]] = defaultdict(list)
+    for s in scores:
+        by_class[s.label].append(s)
+    rows = {}
+    for label, own in sorted(by_class.items()):
+        right = [s.values for s in own if s.right]
+
+        def mean(measure: str, kind: str = "tolerant", who: str = "map", of: Any = right) -> Any:
+            return _mean([values.get((measure, kind, who), math.nan) for values in of])
+
+        terms = [mean("energy", who=who) for who in ("map", "uniform", "oracle")]
+        rows[label] = {
+            "n": len(own),
+            "top1": _mean([s.right for s in own]),
+            "energy": terms[0],
+            "energy_normalised": None if None in terms else _plain(metrics.normalised(*terms)),
+            "pointing": mean("pointing"),
+            "temporal_pointing": mean("temporal_pointing"),
+            "temporal_pointing_filled": mean("temporal_pointing_filled"),
+            "following": mean("following", "plane"),
+        }
+    return rows
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    known = [float(v) for v in values if not math.isnan(v)]
+    return _plain(sum(known) / len(known)) if known else None
+
+
+def _plain(value: float) -> float | None:
+    """A number that JSON takes: NaN has none."""
+    return round(float(value), 4) if math.isfinite(value) else None
+
+
+# --- a data set -------------------------------------------------------------------------------
+
+
+def score(
+    model: VideoModel,
+    data: Labelled,
+    method: str = "gradcam",
+    limit: int | None = None,
+    *,
+    ask: int = 0,
+    align: str | None = None,
+    batch: int | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Explain the clips of a data set, each for its true class, and score the maps.
+
+    Args:
+        model: whose classes include the data's.
+        data: a `SomethingSomething` with truth beside it.
+        method: one of `METHODS`.
+        limit: so many clips, drawn at random but always the same; None: all.
+        ask: about so many of them (the first whose true class is named first, camera classes
+            apart) the network is asked again: deletion, insertion, randomisation and the rest.
+        align: "receptive-field" or "half-pixel"; None: what the model gives, as in all pictures.
+        batch: clips at once; None: one on a CPU, eight on a GPU.
+        progress: a bar on stderr, where that is a screen.
+
+    Returns:
+        `summary`'s dictionary, and "model", "method", "align", "failures" (id -> reason, of clips
+        that could not be read) and "without_truth".
+
+    Raises:
+        BadInput: no truth, a class that the model does not know, or nothing that can be scored.
+    """
+    if method not in METHODS:
+        raise BadInput(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
+    if align is not None and align not in ALIGNS:
+        raise BadInput(f"unknown align {align!r}: use {' or '.join(ALIGNS)}")
+    chosen = _chosen(len(data), limit)
+    classes = _classes_of(data, chosen, model)
+    failures: dict[str, str] = {}
+    scores: list[ClipScore] = []
+    used, bare = align or "", 0
+    again = _Again(model, ask)
+    bar = tqdm(total=len(chosen), unit="clip", disable=None if progress else True)
+    with bar:
+        for group in _batches(_read(data, chosen, failures), batch or clips_at_once(model)):
+            known = [(clip, truth, classes[k]) for clip, truth, k in group if truth is not None]
+            bare += len(group) - len(known)
+            clips, wanted = [clip for clip, _, _ in known], sorted({k for _, _, k in known})
+            done = explain(model, clips, method=method, classes=wanted) if known else []
+            for e, (_, truth, k) in zip(done, known, strict=True):
+                scores.append(again(score_clip(e, truth, k, align), e, k))
+                used = align or e.grid.align
+            bar.update(len(scores) + bare + len(failures) - bar.n)
+    if not scores:
+        raise BadInput(_nothing(len(data), failures, bare))
+    facts = {"model": model.name, "method": method, "align": used}
+    return facts | summary(scores) | {"without_truth": bare, "failures": failures}
+
+
+class _Again:
+    """Asks the network again about the first clips whose class it names."""
+
+    def __init__(self, model: VideoModel, left: int) -> None:
+        self.model, self.left = model, left
+        self.waiting: tuple[Clip, int] | None = None  # to be spliced with the next
+
+    def __call__(self, one: ClipScore, e: Explanation, k: int) -> ClipScore:
+        if not self.left or one.camera or not one.right:
+            return one
+        self.left -= 1
+        found = faithfulness.ask(self.model, e, k, seed=self.left)
+        if self.waiting is None:
+            self.waiting = e.clip, k
+        elif self.waiting[1] != k:
+            (first, before), self.waiting = self.waiting, None
+            joined = faithfulness.splice(first, e.clip)
+            both = explain(self.model, joined, method=e.method, classes=[before, k])
+            halves = faithfulness.spliced_pointing(both, (before, k))
+            found["splicing", "halves", "map"] = sum(halves) / 2
+        return replace(one, asked=found)
+
+
+def _nothing(count: int, failures: Mapping[str, str], bare: int) -> str:
+    """Why no clip could be scored."""
+    if not count:
+        return "this split has no clips: choose another with --split"
+    if bare:
+        return (
+            "no truth lies beside these clips, and a score needs it: make clips that have it with "
+            "`gradcam-video generate DIR`"
+        )
+    name, reason = next(iter(failures.items()))
+    return f"none of {len(failures)} clips could be read; the first, {name}: {reason}"
+
+
+def _chosen(count: int, limit: int | None) -> list[int]:
+    """Which clips are scored: all, or `limit` of them by a draw that is always the same."""
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit {limit}: give 1 or more clips")
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted(np.random.default_rng(0).permutation(count)[:limit].tolist())
+
+
+def _classes_of(data: Labelled, chosen: Iterable[int], model: VideoModel) -> dict[int, int]:
+    """The model's class for each of the data's classes that is asked for, by the whole name."""
+    known = {normalise_label(label): k for k, label in enumerate(model.labels)}
+    classes = {}
+    for target in {data.targets[i] for i in chosen}:
+        label = data.labels[target]
+        if normalise_label(label) not in known:
+            raise BadInput(
+                f"{model.name} has no class {label!r}, and clips of this set show it: choose a "
+                "model of the set's classes with --model"
+            )
+        classes[target] = known[normalise_label(label)]
+    return classes
+
+
+def _read(
+    data: Labelled, chosen: Iterable[int], failures: dict[str, str]
+) -> Iterator[tuple[Clip, Truth | None, int]]:
+    """Clip, truth and target; a clip that cannot be read is noted, and nothing put in its place."""
+    for i in chosen:
+        try:
+            clip = data.clip(i)
+            truth = data.truth(i, clip)
+        except BadInput as error:
+            failures[data.ids[i]] = str(error)
+            continue
+        yield clip, truth, data.targets[i]
+
+
+def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    group: list[Any] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+"""Measures that ask the network again, each with its title."""

@@ -1,0 +1,434 @@
+"""A trial forward that costs nothing: what layers there are, where their cells lie, how it ends.
+
+The network runs once on the meta device, where tensors have shapes but no values. Every operation
+is seen on its way (`TorchDispatchMode`), so any network can be followed, whatever its `forward`
+looks like. Three questions are answered from the record:
+
+- which layer's activations should Grad-CAM read (`Trace.cam_layer`);
+- where on the input is each of their cells centred (`Trace.grid_axes`), from the kernels, strides
+  and padding on the way, in time too;
+- is everything behind that layer global average pooling and one linear layer
+  (`Trace.linear_head`)? Then the maps of all classes are one matrix product (Zhou et al. 2016).
+  A network that averages a map of class scores, as SqueezeNet does, needs not even that.
+
+A layer may give its cells as tokens or with the channels last; `Trace.token_grid` says how they
+become (N, C, T', h, w). A network that reads a class token alone does not look at what its last
+block leaves in the other tokens: their gradient is exactly zero, and the layer is what that block
+reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from ..errors import BadInput
+from ..geometry import Axis
+from .meta_ops import run_on_meta
+from .modes import evaluating
+from .token_layout import TokenGrid, TokenLayout, follow, of_input
+
+_VIEWS = {
+    *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
+    "as_strided",  # what a mean over channels last leaves
+}
+_WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
+
+
+@dataclass
+class Call:
+    """One call of a module during the trial forward."""
+
+    name: str
+    output: Tensor  # the first one, where there are several
+    version: int  # of the output tensor: in-place operations count it up
+    changed: bool  # false for Identity, and for Dropout at inference: the output is the input
+    step: int  # how many operations had run when the module returned
+
+
+@dataclass
+class Operation:
+    """One operation of the trial forward."""
+
+    name: str
+    inputs: list[Tensor]
+    output: Tensor
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Mean over all cells, then a linear layer; without a weight the means are the logits."""
+
+    weight: str | None
+    bias: str | None
+
+
+@dataclass
+class Trace:
+    """The record of a trial forward. Shapes include the batch of one."""
+
+    input_shape: tuple[int, ...]
+    calls: list[Call] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    logits: Tensor | None = None
+    parameters: dict[int, str] = field(default_factory=dict)  # id of the meta tensor -> name
+    layouts: dict[int, TokenLayout] = field(
+        default_factory=dict
+    )  # id of a tensor -> where cells lie
+
+    @property
+    def classes(self) -> int:
+        """K, the number of logits."""
+        assert self.logits is not None
+        return self.logits.shape[1]
+
+    def last_call(self, layer: str) -> Call:
+        """The last call of a layer in one forward.
+
+        Raises:
+            BadInput: no such layer, or it was not called.
+        """
+        calls = [call for call in self.calls if call.name == layer]
+        if not calls:
+            some = ", ".join(dict.fromkeys(call.name for call in self.calls[-6:] if call.name))
+            raise BadInput(f"no layer {layer!r} runs in this network: the last that do are {some}")
+        return calls[-1]
+
+    def count(self, layer: str) -> int:
+        """How often a layer runs in one forward."""
+        return sum(call.name == layer for call in self.calls)
+
+    def cam_layer(self) -> str:
+        """The last feature map with room to point (h·w > 1) that the logits are made from.
+
+        That is the last one with weights behind it; or, where the logits are the plain mean of a
+        map of class scores, that map. One that has lost time (T' = 1, as behind VGG's adaptive
+        pool) is passed over where there is another. Among the modules that return the very map,
+        the outermost: `layer4` rather than `layer4.2.relu`.
+
+        Tokens count where a residual block ends, and where other tokens than the class token reach
+        the logits from there. Where they are read through a layer norm alone, as by the attention
+        of a class token, its output is the map: a norm does not feel its input grow, so the
+        gradient there is orthogonal to the activations, and HiResCAM would be zero everywhere.
+
+        Raises:
+            BadInput: nothing in the network gives such a map.
+        """
+        last_weight = max(
+            (i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1
+        )
+        sums = {id(op.output) for op in self.operations if op.name == "add"}
+        blocks = [c.name for c in self.calls if c.name and id(c.output) in sums and self._tokens(c)]
+        last = {call.name: call for call in self.calls}  # the one whose output is read
+        best: Call | None = None
+        for call in self.calls:
+            tokens = self._token_grid(call.output)
+            if tokens is None or tokens.grid[1] * tokens.grid[2] == 1:
+                continue
+            if not (call.changed and call.name) or call is not last[call.name]:
+                continue
+            if best is not None and self._moments(best) > 1 and tokens.grid[0] == 1:
+                continue
+            if tokens.plain and any(call.name.startswith(f"{block}.") for block in blocks):
+                continue  # part of an attention, beside the tokens
+            mean_behind = self.linear_head(call.name) is not None
+            if not mean_behind and not tokens.plain:
+                ends_block = id(call.output) in sums
+                if not (ends_block and self._reach_logits(call.output, call.step)):
+                    continue
+            if call.step <= last_weight or mean_behind:
+                best = call  # a later call that returns the same map is further out
+        if best is None:
+            raise BadInput(
+                "no layer of this network gives (N, C, T', h, w) activations, or tokens that could "
+                "be followed, before its last weights: name one with cam_layer="
+            )
+        return best.name if self._plain(best) else self._norm_behind(best) or best.name
+
+    def token_grid(self, layer: str) -> TokenGrid:
+        """How a layer's output becomes (N, C, T', h, w).
+
+        Raises:
+            BadInput: it cannot, or not as far as the trial forward could follow.
+        """
+        output = self.last_call(layer).output
+        tokens = self._token_grid(output)
+        if tokens is None:
+            raise BadInput(
+                f"layer {layer!r} gives {output.ndim}-dimensional output {tuple(output.shape)}, "
+                "not (N, C, T', h, w) nor tokens that could be followed: name another with "
+                "cam_layer=, or say how it folds with fold="
+            )
+        return tokens
+
+    def _token_grid(self, output: Tensor) -> TokenGrid | None:
+        layout = self.layouts.get(id(output))
+        if layout is not None:
+            return layout.token_grid
+        # Something on the way could not be followed; five dimensions mean what they mostly do.
+        frames, rows, columns = output.shape[-3:] if output.ndim == 5 else (0, 0, 0)
+        return TokenGrid("n c t h w", (frames, rows, columns)) if frames else None
+
+    def _tokens(self, call: Call) -> bool:
+        tokens = self._token_grid(call.output)
+        return tokens is not None and not tokens.plain
+
+    def _plain(self, call: Call) -> bool:
+        tokens = self._token_grid(call.output)
+        return tokens is not None and tokens.plain
+
+    def _norm_behind(self, call: Call) -> str | None:
+        """The layer norm through which alone the cells of a call's output reach the logits."""
+        readers = [
+            (step, op)
+            for step, op in enumerate(self.operations[call.step :], start=call.step)
+            if any(t is call.output for t in op.inputs)
+            and not self._takes_class_token(op, call.output)
+            and self._reach_logits(op.output, step + 1)
+        ]
+        if len(readers) != 1 or readers[0][1].name != "native_layer_norm":
+            return None
+        norms = [c.name for c in self.calls if c.output is readers[0][1].output]
+        return norms[0] if norms and self.count(norms[0]) == 1 else None
+
+    def _moments(self, call: Call) -> int:
+        tokens = self._token_grid(call.output)
+        return tokens.grid[0] if tokens else 1
+
+    def _reach_logits(self, output: Tensor, step: int) -> bool:
+        """Whether the cells of a tensor reach the logits by the operations from `step` on.
+
+        They do not where nothing but the class token is read behind it, and no attention has
+        carried them there.
+        """
+        reached = {id(output): id(output) not in self.layouts}  # have they left their own places?
+        for op in self.operations[step:]:
+            sources = [t for t in op.inputs if id(t) in reached]
+            left = any(reached[id(t)] for t in sources)
+            if sources and (left or not self._takes_class_token(op, sources[0])):
+                reached[id(op.output)] = left or id(op.output) not in self.layouts
+        return id(self.logits) in reached
+
+    def _takes_class_token(self, op: Operation, source: Tensor) -> bool:
+        """Whether an operation takes nothing but entries that come before the cells."""
+        layout = self.layouts.get(id(source))
+        if layout is None or op.name not in ("select", "slice"):
+            return False
+        given: list[Any] = [*op.arguments[1:], None, None]
+        dim, first, last = given[:3]
+        if op.name == "select":
+            last = first + 1
+        return last is not None and 0 < last <= layout.extra((dim or 0) % source.ndim)
+
+    def grid_axes(self, layer: str) -> tuple[tuple[Axis, Axis, Axis], str]:
+        """Where the cells of a layer's map lie on the input, and how that is known.
+
+        Returns:
+            the axes (time, rows, columns), and "receptive-field", or "half-pixel" where an
+            operation on the way could not be followed.
+        """
+        cells, sizes = self.token_grid(layer).grid, self.input_shape[-3:]
+        layout = self.layouts.get(id(self.last_call(layer).output))
+        if layout is None:
+            return half_pixel_axes(cells, sizes), "half-pixel"
+        axes = [Axis(c, s, *g) for c, s, g in zip(cells, sizes, layout.places, strict=True)]
+        return (axes[0], axes[1], axes[2]), "receptive-field"
+
+    def changed_in_place_after(self, layer: str) -> bool:
+        """Whether the layer's output is overwritten later, as by an in-place ReLU behind it."""
+        call = self.last_call(layer)
+        return call.output._version != call.version
+
+    def linear_head(self, layer: str) -> LinearHead | None:
+        """What lies behind a layer when it is the mean over T', h, w and at most a linear layer.
+
+        Returns:
+            The names of weight and bias, or None for any other head.
+        """
+        call = self.last_call(layer)
+        if self.changed_in_place_after(layer):
+            return None
+        maps = {id(call.output)}  # the map, and the same with its dimensions in another order
+        pooled: set[int] = set()
+        transposed: dict[int, str] = {}
+        found: dict[int, LinearHead] = {}
+        for op in self.operations[call.step :]:
+            sources = {id(t) for t in op.inputs}
+            if op.name in ("t", "transpose") and id(op.inputs[0]) in self.parameters:
+                transposed[id(op.output)] = self.parameters[id(op.inputs[0])]
+            elif sources & maps:
+                if op.name in ("permute", "transpose"):
+                    maps.add(id(op.output))
+                elif self._pools_all(op, op.inputs[0]):
+                    pooled.add(id(op.output))
+                else:
+                    return None
+            elif sources & pooled:
+                if op.name in _VIEWS:
+                    pooled.add(id(op.output))
+                    continue
+                weight = transposed.get(id(op.inputs[-1]))
+                bias = self.parameters.get(id(op.inputs[0])) if op.name == "addmm" else None
+                plain = op.name == "mm" or (
+                    op.name == "addmm" and bias is not None and len(op.arguments) == 3
+                )
+                if weight is None or not plain:
+                    return None
+                found[id(op.output)] = LinearHead(weight, bias)
+        if id(self.logits) in pooled:
+            return LinearHead(None, None)
+        return found.get(id(self.logits))
+
+    def _pools_all(self, op: Operation, source: Tensor) -> bool:
+        """Whether an operation averages a map over all of its cells, and over nothing else."""
+        tokens, layout = self._token_grid(source), self.layouts.get(id(source))
+        if tokens is None or tokens.extra:
+            return False
+        if op.name == "mean":
+            channels = 1 if layout is None else layout.dim_of("c")
+            over = {d % source.ndim for d in op.arguments[1] or range(source.ndim)}
+            rest = range(1, source.ndim)
+            return channels not in over and all(
+                d in over or source.shape[d] == 1 for d in rest if d != channels
+            )
+        if not tokens.plain or op.output.numel() != source.shape[0] * source.shape[1]:
+            return False
+        if op.name == "_adaptive_avg_pool3d":
+            return True
+        # A pool with the whole map under one kernel; with padding it would divide by more.
+        kernel = list(op.arguments[1]) if op.name == "avg_pool3d" else []
+        padding = op.arguments[3] if len(op.arguments) > 3 else [0]
+        return kernel == list(source.shape[-3:]) and not any(padding)
+
+
+def half_pixel_axes(cells: Sequence[int], sizes: Sequence[int]) -> tuple[Axis, Axis, Axis]:
+    """Axes (time, rows, columns) whose cells share them evenly."""
+    time, rows, columns = (Axis.half_pixel(c, s) for c, s in zip(cells, sizes, strict=True))
+    return time, rows, columns
+
+
+def trace_forward(net: nn.Module, shape: Sequence[int]) -> Trace:
+    """Run the trial forward of a network in evaluation mode.
+
+    Args:
+        net: any module that maps (N, 3, T, H, W) to logits (N, K). It is left as it was; forward
+            hooks of yours see the trial as they see any forward, only without values.
+        shape: of the input, (3, T, H, W).
+
+    Returns:
+        The record.
+
+    Raises:
+        BadInput: the network cannot take such an input, or does not give (N, K) logits.
+    """
+    tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    dtype = next((t.dtype for t in net.parameters() if t.is_floating_point()), torch.float32)
+    record = Trace((1, *shape))
+    with evaluating(net), torch.no_grad():
+        try:
+            meta = {name: torch.empty_like(t, device="meta") for name, t in tensors.items()}
+            x = torch.empty(record.input_shape, dtype=dtype, device="meta")
+            record.parameters = {id(t): name for name, t in meta.items()}
+            with _watch(net, record, x):
+                logits = functional_call(net, meta, (x,))
+        except (NotImplementedError, AttributeError, TypeError):
+            # Something in it needs values: run it for real, on zeros.
+            device = next(net.parameters()).device
+            x = torch.zeros(record.input_shape, dtype=dtype, device=device)
+            record = Trace((1, *shape), parameters={id(t): name for name, t in tensors.items()})
+            with _watch(net, record, x):
+                logits = net(x)
+        except (RuntimeError, ValueError) as error:
+            frames, height, width = shape[1:]
+            raise BadInput(
+                f"the network cannot take {frames} frames of {height}×{width}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise BadInput(f"the network must give logits (N, K), not {got}: wrap it so that it does")
+    record.logits = logits
+    return record
+
+
+@contextmanager
+def _watch(net: nn.Module, record: Trace, x: Tensor) -> Generator[None]:
+    """Record module calls and operations into `record`, without touching the network."""
+    names = {id(module): name for name, module in net.named_modules()}
+    entered: list[set[tuple[int, int]]] = []
+    keep: list[Any] = []  # ids stay unique only while the tensors live
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        if id(module) in names:
+            tensors = [t for t in tree_iter(inputs) if isinstance(t, Tensor)]
+            entered.append({(id(t), t._version) for t in tensors})
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        if id(module) not in names:
+            return
+        before = entered.pop()
+        if isinstance(output, tuple | list) and output:
+            output = output[0]  # a block that says its grid, or its attention, beside its tokens
+        if isinstance(output, Tensor):
+            keep.append(output)
+            version = output._version
+            changed = (id(output), version) not in before
+            record.calls.append(
+                Call(names[id(module)], output, version, changed, len(record.operations))
+            )
+
+    record.layouts[id(x)] = of_input(x.shape)
+    keep.append(x)
+    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
+    try:
+        with _Recorder(record, keep):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Recorder(TorchDispatchMode):
+    """Sees every operation; notes it and works out the layout of its output."""
+
+    def __init__(self, record: Trace, keep: list[Any]) -> None:
+        super().__init__()
+        self.record, self.keep = record, keep
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else torch (2.15) guards `__torch_dispatch__` against its compiler, and to do so imports
+        # it at the first operation: as much processor time as `import torch`, and 200 MB.
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = run_on_meta(func, args, kwargs or {})
+        name = func.overloadpacket.__name__.removesuffix("_")
+        inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
+        outputs = [t for t in tree_iter(result) if isinstance(t, Tensor)]
+        for output in outputs if name in ("split", "chunk", "unbind") else outputs[:1]:
+            self.keep.append((inputs, output))
+            self.record.operations.append(Operation(name, inputs, output, args))
+            known = self.record.layouts
+            layout = follow(name, args, inputs, output, known)
+            if layout is not None:
+                known[id(output)] = layout
+            elif any(output is t for t in inputs):  # overwritten by something not understood
+                known.pop(id(output), None)
+        return result

@@ -1,0 +1,237 @@
+"""VideoModel: a network with its labels, its preprocessing and its CAM layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..data.clip import Clip
+from ..errors import BadInput
+from ..geometry import Axis, View
+from .modes import evaluating
+from .token_layout import TokenGrid
+from .trace import Trace, half_pixel_axes, trace_forward
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VideoModel:
+    """A network and what is needed to ask it about a clip.
+
+    Args:
+        net: any module that maps (N, 3, T, H, W) to logits (N, K), before softmax.
+        labels: the K names.
+        size: input side in pixels, or (height, width).
+        mean, std: per channel, of pixels in 0..1.
+        cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
+            None: found by a trial forward, and said aloud.
+        fold: how that layer's output becomes (N, C, T', h, w); None: the trial forward says so.
+        resize: what the frame is scaled to before the centre crop of `size`: its short side, or
+            (height, width). None: the short side becomes the crop's, so that little is lost.
+        frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
+            the frames are spread over the whole video.
+        name: for titles and files.
+        untrained: its weights are random; every output says so.
+        remark: one line that every output carries.
+
+    Raises:
+        BadInput: labels and logits do not match, or the layer does not exist.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        labels: Sequence[str],
+        size: int | tuple[int, int] = 224,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        cam_layer: str | None = None,
+        *,
+        resize: int | tuple[int, int] | None = None,
+        fold: TokenGrid | None = None,
+        frames: int = 16,
+        fps: float | None = 4.0,
+        name: str | None = None,
+        untrained: bool = False,
+        remark: str = "",
+        quiet: bool = False,
+    ) -> None:
+        self.net = net
+        self.labels = tuple(labels)
+        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.resize = min(self.size) if resize is None else resize
+        self.frames, self.fps = frames, fps
+        self.name = name or type(net).__name__
+        self.untrained, self.remark = untrained, remark
+        self._traces: dict[tuple[int, ...], Trace] = {}
+        record = self.trace((3, frames, *self.size))
+        if record.classes != len(self.labels):
+            raise BadInput(
+                f"{self.name} gives {record.classes} logits but {len(self.labels)} labels were "
+                "given: they must match one to one"
+            )
+        self.cam_layer = cam_layer or record.cam_layer()
+        self._own_tokens = fold
+        output, found = (
+            record.last_call(self.cam_layer).output,
+            fold or record.token_grid(self.cam_layer),
+        )
+        try:
+            shape = tuple(found.to_grid(output).shape)[1:]
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise BadInput(
+                f"layer {self.cam_layer!r} gives {tuple(output.shape)}, which {fold} does not fit"
+            ) from error
+        if cam_layer is None and not quiet:
+            tokens = "" if found.plain else f", folded from {found}"
+            print(
+                f"{self.name}: reading layer {self.cam_layer!r}, "
+                f"activations (C, T', h, w) {shape}{tokens}"
+            )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's parameters lie."""
+        return next(self.net.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating type of the network's parameters."""
+        return next(self.net.parameters()).dtype
+
+    def to(self, device: str | torch.device) -> VideoModel:
+        """Move the network to a device, for example "cuda"; returns the model."""
+        try:
+            self.net.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise BadInput(
+                f"cannot use device {device!r}: {str(error).splitlines()[0]}; try device='cpu'"
+            ) from error
+        return self
+
+    def trace(self, shape: Sequence[int]) -> Trace:
+        """The record of a trial forward for input (3, T, H, W), made once per shape."""
+        key = tuple(shape)
+        if key not in self._traces:
+            self._traces[key] = trace_forward(self.net, key)
+        return self._traces[key]
+
+    def token_grid(self, shape: Sequence[int]) -> TokenGrid:
+        """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
+        return self._own_tokens or self.trace(shape).token_grid(self.cam_layer)
+
+    def grid_axes(self, shape: Sequence[int]) -> tuple[tuple[Axis, Axis, Axis], str]:
+        """Where the cells of the CAM layer's map lie on an input (3, T, H, W): `Trace.grid_axes`.
+
+        Of a fold that was given nothing more is known: its cells share the input evenly.
+        """
+        if self._own_tokens is None:
+            return self.trace(shape).grid_axes(self.cam_layer)
+        return half_pixel_axes(self._own_tokens.grid, shape[1:]), "half-pixel"
+
+    def preprocess(self, clip: Clip) -> tuple[Tensor, View]:
+        """A clip's frames as the network wants them, and which part of the picture they show.
+
+        Returns:
+            x, float (1, 3, T, h, w) on the model's device, and the `View`.
+        """
+        frames = torch.from_numpy(np.ascontiguousarray(clip.frames)).permute(0, 3, 1, 2)  # T,3,H,W
+        height, width = frames.shape[-2:]
+        rows, columns = self._resized(height, width)
+        if (rows, columns) != (height, width):
+            frames = nn.functional.interpolate(
+                frames, (rows, columns), mode="bilinear", antialias=True
+            )
+        top, left = (rows - self.size[0]) // 2, (columns - self.size[1]) // 2
+        frames = frames[..., top : top + self.size[0], left : left + self.size[1]]
+        scale = 1 / (255 * torch.tensor(self.std))
+        shift = torch.tensor(self.mean) / torch.tensor(self.std)
+        x = frames.to(self.device).float()
+        x = x * scale.to(x.device).view(3, 1, 1) - shift.to(x.device).view(3, 1, 1)
+        x = x.permute(1, 0, 2, 3).unsqueeze(0).to(self.dtype)  # (1, 3, T, h, w)
+        # In original pixels: the resize is undone by the ratio of the sides.
+        down, right = height / rows, width / columns
+        view = View(
+            height,
+            width,
+            *self.size,
+            top=top * down,
+            left=left * right,
+            bottom=(top + self.size[0]) * down,
+            right=(left + self.size[1]) * right,
+        )
+        return x.contiguous(memory_format=memory_format(self.net)), view
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        """Size of the frame before the crop: never smaller than the crop."""
+        if not isinstance(self.resize, int):
+            return max(self.resize[0], self.size[0]), max(self.resize[1], self.size[1])
+        ratio = self.resize / min(height, width)
+        rows, columns = round(height * ratio), round(width * ratio)
+        return max(rows, self.size[0]), max(columns, self.size[1])
+
+    def faster(self) -> VideoModel:
+        """TokenGrid every batch norm into the convolution before it and store channels last.
+
+        The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
+        The network is *changed*: for a network that is still to be trained, do not.
+        """
+        fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
+        for tensor in (*self.net.parameters(), *self.net.buffers()):
+            if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
+        self._traces.clear()  # the operations are others now
+        return self
+
+
+def memory_format(net: nn.Module) -> torch.memory_format:
+    """The format in which the network's first 3D filters lie."""
+    for p in net.parameters():
+        # Filters of one cell lie in both formats at once: they tell nothing.
+        if p.ndim == 5 and p.shape[1] > 1 and max(p.shape[2:]) > 1:
+            last = p.is_contiguous(memory_format=torch.channels_last_3d) and not p.is_contiguous()
+            return torch.channels_last_3d if last else torch.contiguous_format
+    return torch.contiguous_format
+
+
+def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
+    """TokenGrid BatchNorm3d into the Conv3d whose output it alone reads, in place.
+
+    Module names stay: the batch norm becomes an Identity, so that hooks and layer names still fit.
+
+    Args:
+        net: the network, in the state it was traced in.
+        record: its trial forward.
+
+    Returns:
+        How many were fused.
+    """
+    users: dict[int, int] = {}
+    for op in record.operations:
+        for tensor in op.inputs:
+            users[id(tensor)] = users.get(id(tensor), 0) + 1
+    by_output = {id(call.output): call for call in record.calls if record.count(call.name) == 1}
+    norms = {id(op.output): op.inputs[0] for op in record.operations if "batch_norm" in op.name}
+    modules = dict(net.named_modules())
+    fused_norms = 0
+    for call in record.calls:
+        norm = modules[call.name]
+        if not isinstance(norm, nn.BatchNorm3d) or norm.running_mean is None:
+            continue
+        source = norms.get(id(call.output))
+        before = by_output.get(id(source))
+        if source is None or before is None or users[id(source)] != 1:
+            continue
+        if record.count(call.name) != 1 or not isinstance(modules[before.name], nn.Conv3d):
+            continue
+        with evaluating(net):
+            fused = fuse_conv_bn_eval(modules[before.name], norm)
+        net.set_submodule(before.name, fused)
+        net.set_submodule(call.name, nn.Identity())
+        fused_norms += 1
+    return fused_norms

@@ -1,0 +1,206 @@
+"""Everything about one clip on disk: six files in a folder, all of them or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import BadInput
+from ..explanation import Explanation
+from ..files import atomic_files
+from .blend import OPACITY
+from .captions import Label, as_labels, class_name
+from .contact_sheet import Sheet, lay_out, thumbnail
+from .page_layout import Page
+from .player_page import player_html
+from .video import write_gif, write_mp4
+
+FILES = (
+    "overlay.mp4",
+    "overlay.gif",
+    "sheet.png",
+    "player.html",
+    "explanation.npz",
+    "summary.json",
+)
+GIF_FRAMES = 150  # of a long video: a gif of more would be too large to be sent to anybody
+SHEET_FRAMES = 16
+
+
+def save(
+    e: Explanation,
+    folder: str | Path,
+    label: Label | Sequence[Label] = None,
+    *,
+    scope: str = "clip",
+    cmap: str = "inferno",
+    opacity: float = OPACITY,
+    blend: str | None = None,
+    fps: float | None = None,
+    arrays: Mapping[str, np.ndarray] | None = None,
+    summary: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write overlay.mp4, overlay.gif, sheet.png, player.html, explanation.npz and summary.json.
+
+    All six are written beside the folder first and moved into it at the end: after a failure, the
+    folder holds what it held before.
+
+    Args:
+        e: what to write.
+        folder: made if missing; files of these six names in it are replaced.
+        label: the class shown, or several side by side; None is the top class.
+        scope: what the maps are divided by in the pictures, see `Explanation.scale`.
+        cmap, opacity, blend: see `overlay`.
+        fps: of the film; None plays it in the clip's own time.
+        arrays: more arrays for explanation.npz, or others in place of its own.
+        summary: more entries for summary.json.
+
+    Returns:
+        The six paths, in the order above.
+
+    Raises:
+        BadInput: an unknown label, scope or colour map; the folder cannot be written; disk full.
+    """
+    labels = as_labels(label)
+    fps = fps or _own_fps(e.clip.times)
+    if not 0.01 <= fps <= 240:
+        raise BadInput(
+            f"{fps} frames per second cannot be written: choose fps between 0.01 and 240"
+        )
+    with atomic_files(folder, FILES) as temporary:
+        mp4, gif, png, page, npz, text = (temporary / name for name in FILES)
+        studio = _Studio(e, labels, scope, {"cmap": cmap, "opacity": opacity, "blend": blend})
+        with ThreadPoolExecutor(2) as pool:
+            # ffmpeg has a process of its own: while it encodes, this one writes all the rest
+            film = pool.submit(write_mp4, studio.frames(), mp4, fps)
+            film.add_done_callback(lambda _: studio.done.set())  # also if it never began
+            try:
+                html = player_html(e, labels[0], scope=scope, cmap=cmap, opacity=opacity)
+                page.write_text(html, encoding="utf-8")
+                held: dict[str, Any] = {**_arrays(e), **(arrays or {})}
+                np.savez(npz, **held)
+                words = {**_summary(e, labels, scope, cmap, fps), **(summary or {})}
+                text.write_text(json.dumps(words, ensure_ascii=False, indent=2) + "\n", "utf-8")
+                studio.done.wait()
+                if studio.complete:  # else film.result() says what went wrong
+                    animation = pool.submit(write_gif, studio.for_gif, gif, fps / studio.every)
+                    studio.sheet().write_png(png)
+                    animation.result()
+            except BaseException:
+                studio.stop.set()
+                raise
+            film.result()
+    return [Path(folder) / name for name in FILES]
+
+
+class _Studio:
+    """Draws every frame once and keeps what gif and sheet need of it."""
+
+    def __init__(self, e: Explanation, labels: list[Label], scope: str, look: dict) -> None:
+        self.e, self.labels, self.scope, self.look = e, labels, scope, look
+        self.page = Page(e, labels, scope)
+        self.count = len(e.clip.times)
+        self.every = -(-self.count // GIF_FRAMES)
+        self.for_gif: list[np.ndarray] = []
+        shown = np.linspace(0, self.count - 1, min(self.count, SHEET_FRAMES)).round().astype(int)
+        self.in_sheet = np.unique(shown)
+        self.size = thumbnail(self.page.height, self.page.width)
+        self.thumbnails: dict[int, list[np.ndarray]] = {}
+        self.done, self.stop, self.complete = Event(), Event(), False
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The pictures of the film, one after the other."""
+        try:
+            for t in range(self.count):
+                if self.stop.is_set():
+                    raise BadInput("writing was stopped")
+                frame = self.page.original(t)
+                drawn = self.page.overlays(t, frame, self.look)
+                picture = self.page.draw(t, [frame, *drawn])
+                if t % self.every == 0:
+                    self.for_gif.append(picture)
+                if t in self.in_sheet:
+                    self.thumbnails[t] = [_small(panel, self.size) for panel in (frame, *drawn)]
+                yield picture
+            self.complete = True
+        finally:  # also when ffmpeg gives up before the last frame
+            self.done.set()
+
+    def sheet(self) -> Sheet:
+        """The contact sheet, made of the film's own panels."""
+        return lay_out(
+            self.e,
+            self.labels,
+            self.scope,
+            self.look["cmap"],
+            self.in_sheet,
+            self.size,
+            self.thumbnails.__getitem__,
+        )
+
+
+def _small(panel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.fromarray(panel).resize(size[::-1], Image.Resampling.BOX))
+
+
+def _own_fps(times: np.ndarray) -> float:
+    """The clip's own frame rate, from its times; 4 where they say nothing."""
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    return float(np.clip(1 / np.median(steps), 0.5, 60)) if len(steps) else 4.0
+
+
+def _arrays(e: Explanation) -> dict[str, np.ndarray]:
+    """What explanation.npz holds: enough to draw every picture again."""
+    grid = e.grid
+    most = e.maps.reshape(len(e.maps), -1).max(axis=1)
+    return {
+        "maps": e.maps,
+        "signed": e.signed,
+        "classes": e.classes,
+        "logits": e.logits,
+        "labels": np.array(e.labels, dtype=str),
+        "times": np.asarray(e.clip.times),
+        "repeated": np.asarray(e.clip.repeated),
+        # maps / scales lie in 0..1; an empty map is divided by 1
+        "scales": np.where(most > 0, most, 1).astype(np.float32),
+        "method": np.array(e.method),
+        # where the cells lie: (offset, stride) in time, rows, columns of the input, and its crop
+        "axes": np.array([(a.offset, a.stride) for a in (grid.time, grid.rows, grid.columns)]),
+        "input_size": np.array([grid.view.rows, grid.view.columns]),
+        "crop": np.array(grid.view.box),
+    }
+
+
+def _summary(
+    e: Explanation, labels: list[Label], scope: str, cmap: str, fps: float
+) -> dict[str, Any]:
+    height, width = e.clip.frames.shape[1:3]
+    return {
+        "top": [[name, round(p, 6)] for name, p in e.top(5)],
+        "model": e.model,
+        "method": e.method,
+        "seconds": round(float(e.seconds), 4),
+        "empty_classes": e.empty_classes,
+        "shown": [class_name(e, chosen) for chosen in labels],
+        "true_label": e.true_label,
+        "untrained": e.untrained,
+        "remark": e.remark,
+        "source": str(e.clip.source),
+        "note": e.clip.note,
+        "frames": len(e.clip.times),
+        "repeated_frames": int(np.sum(e.clip.repeated)),
+        "times": [round(float(t), 4) for t in e.clip.times],
+        "size": [int(height), int(width)],
+        "align": e.grid.align,
+        "scope": scope,
+        "colours": cmap,
+        "fps": round(fps, 4),
+    }

@@ -1,0 +1,140 @@
+"""The layout of one picture of a film: panels side by side, captions above, a strip below."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..explanation import Explanation
+from .blend import at_size, fit, overlay, resize
+from .captions import UNTRAINED, Label, block, class_name, font, frame_words, percent, probability
+
+BACK = (20, 20, 24)
+TEXT = (236, 236, 240)
+SOFT = (160, 160, 170)
+MARK = (255, 176, 32)
+GOOD = (120, 220, 140)
+ALARM = (176, 24, 32)
+_STRIP = 36  # height of the evidence strip
+_STRIP_WORDS = "evidence, frame by frame →"
+_GAP = 4
+
+
+class Page:
+    """The layout of `side_by_side`: what stays the same is drawn once, here."""
+
+    def __init__(self, e: Explanation, labels: list[Label], scope: str) -> None:
+        height, width = e.clip.frames.shape[1:3]
+        widest = min(640, max(160, (1920 - _GAP * len(labels)) // (1 + len(labels))))
+        self.height, self.width = fit(height, width, wide=widest)  # of one panel
+        self.column = max(self.width, 240)  # narrower, and words would be broken
+        self.labels, self.scope = labels, scope
+        self.e = at_size(e, self.height, self.width)
+        self.seen = self.e.grid.view.seen()
+        total = (self.column + _GAP) * (1 + len(labels)) - _GAP
+        total += total % 2
+        self.size = int(np.clip(total / 50, 13, 20))
+
+        head = block(
+            [(UNTRAINED, (255, 255, 255), True)] if e.untrained else [], total, self.size, ALARM, 4
+        )
+        headings = [self._heading("original", "")]
+        for chosen in labels:
+            empty = bool(e.empty[e.row(chosen)])
+            words = "no positive evidence for" if empty else "evidence for"
+            words = f"{words} ({percent(probability(e, chosen))})"
+            headings.append(self._heading(words, class_name(e, chosen)))
+        titles = np.full((max(h.shape[0] for h in headings), total, 3), BACK, np.uint8)
+        caption = self._caption(total)
+        self.moment_height = (
+            block([(_longest(e), TEXT, False)], total, self.size, BACK).shape[0] - 6
+        )
+
+        top = (head.shape[0] if e.untrained else 0) + titles.shape[0]
+        below = top + self.height + 2
+        bottom = below + _STRIP + 2
+        rows = bottom + self.moment_height + caption.shape[0]
+        self.base = np.full((rows + rows % 2, total, 3), BACK, np.uint8)
+        for i, heading in enumerate(headings):
+            left = i * (self.column + _GAP)
+            titles[: heading.shape[0], left : left + self.column] = heading
+        if e.untrained:
+            self.base[: head.shape[0]] = head
+        self.base[top - titles.shape[0] : top] = titles
+        self.base[bottom + self.moment_height : bottom + self.moment_height + len(caption)] = (
+            caption
+        )
+        self.top, self.below, self.bottom = top, below, bottom
+        inset = (self.column - self.width) // 2
+        self.lefts = [inset + i * (self.column + _GAP) for i in range(1 + len(labels))]
+
+        # Frame of every pixel column of the strip, and how high its bar is
+        frames = len(e.clip.times)
+        self.frame_of = np.minimum(np.arange(self.width) * frames // self.width, frames - 1)
+        curves = np.array([e.evidence(chosen) for chosen in labels])  # (labels, T)
+        most = curves.max(axis=1, keepdims=True)
+        if scope == "classes":
+            most = np.full_like(most, max(e.evidence(int(k)).max() for k in e.classes))
+        self.bars = np.round(curves / np.where(most > 0, most, 1) * (_STRIP - 2)).astype(int)
+        for bars, left in zip(self.bars, self.lefts[1:], strict=True):
+            lit = _STRIP - np.arange(_STRIP)[:, None] <= bars[self.frame_of] + 1  # a floor of 1 px
+            if self.width >= 4 * frames:  # a gap between bars, where there is room
+                lit &= np.r_[np.diff(self.frame_of), 1] == 0
+            strip = self.base[below : below + _STRIP, left : left + self.width]
+            strip[lit] = (110, 110, 122)
+        if font(self.size).getlength(_STRIP_WORDS) < self.column - 12:
+            words = block([(_STRIP_WORDS, SOFT, False)], self.column, self.size, BACK)[: _STRIP + 2]
+            self.base[below : below + len(words), : self.column] = words
+
+    def original(self, t: int) -> np.ndarray:
+        """A frame at the size of a panel, uint8 (height, width, 3)."""
+        return resize(self.e.clip.frames[t], self.height, self.width)
+
+    def overlays(self, t: int, frame: np.ndarray, look: dict) -> list[np.ndarray]:
+        """The heat map of each class on a frame at the size of a panel."""
+        return [
+            overlay(frame, self.e.upsampled_frame(t, chosen, self.scope), seen=self.seen, **look)
+            for chosen in self.labels
+        ]
+
+    def draw(self, t: int, panels: list[np.ndarray]) -> np.ndarray:
+        """The whole picture of frame t from its panels: the original, then each class's overlay."""
+        picture = self.base.copy()
+        for panel, left in zip(panels, self.lefts, strict=True):
+            picture[self.top : self.top + self.height, left : left + self.width] = panel
+        for bars, left in zip(self.bars, self.lefts[1:], strict=True):
+            now = left + np.flatnonzero(self.frame_of == t)
+            if not len(now):  # more frames than pixels
+                now = left + np.array([t * self.width // len(bars)])
+            high = max(int(bars[t]), 1)
+            picture[self.below + _STRIP - high : self.below + _STRIP, now] = MARK
+            picture[self.below + _STRIP : self.below + _STRIP + 2, now] = MARK
+        colour = MARK if self.e.clip.repeated[t] else TEXT
+        words = block([(frame_words(self.e, t), colour, False)], picture.shape[1], self.size, BACK)
+        picture[self.bottom : self.bottom + len(words)] = words
+        return picture
+
+    def _heading(self, small: str, name: str) -> np.ndarray:
+        lines = [(small, SOFT, False)]
+        if name:
+            lines.append((name, TEXT, True))
+        return block(lines, self.column, self.size, BACK)
+
+    def _caption(self, width: int) -> np.ndarray:
+        e = self.e
+        best = e.top(2)
+        lines = []
+        if e.true_label:
+            right = e.true_label == best[0][0]
+            lines.append((f"true label: {e.true_label}", GOOD if right else MARK, False))
+        for place, (name, p) in enumerate(best, 1):
+            lines.append((f"{place}. {percent(p)}  {name}", TEXT, False))
+        for remark in (e.remark, e.clip.note):
+            if remark:
+                lines.append((remark, SOFT, False))
+        return block(lines, width, self.size, BACK, 6)
+
+
+def _longest(e: Explanation) -> str:
+    """The longest line about a moment, to leave room for it on every frame."""
+    last = len(e.clip.times) - 1
+    return max((frame_words(e, t) for t in {0, last, int(np.argmax(e.clip.repeated))}), key=len)

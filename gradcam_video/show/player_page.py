@@ -1,0 +1,250 @@
+"""The player: slide through frames, change the class, all drawn in the browser."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadInput
+from ..explanation import Explanation
+from ..geometry import SCOPES
+from .blend import GREY, OPACITY, UNSEEN, at_size, default_blend, fit, palette, resize
+from .captions import UNTRAINED, frame_spoken, frame_words, percent
+from .html import asset, in_frame, jpeg, standalone
+
+Label = str | int | None
+
+MAX_FRAMES = 240  # a minute at 4 frames per second
+MAX_MAP_BYTES = 12_000_000  # beyond, the least probable classes are left out
+SCOPE_TITLES = {
+    "clip": "this class, whole clip",
+    "frame": "each frame by itself (hides when)",
+    "classes": "all classes together",
+}
+
+
+def payload(
+    e: Explanation,
+    label: Label = None,
+    *,
+    scope: str = "clip",
+    cmap: str = "inferno",
+    opacity: float = OPACITY,
+    width: int = 640,
+) -> tuple[dict[str, Any], bytes]:
+    """Everything the browser needs, once: JPEG frames, the maps of all classes as bytes, words.
+
+    Each time step of each class's map is stored as bytes of its own maximum, and the maxima as
+    float32: what the browser draws is within 1/255 of `Explanation.upsampled` in every scope.
+
+    Args:
+        e: what to show.
+        label: the class shown first; None is the top class.
+        scope, cmap, opacity: as they are shown first.
+        width: of the picture, at most, in pixels.
+
+    Returns:
+        (meta, data): a dict of plain JSON values, and the bytes it points into.
+    """
+    scope_shown = place(scope, list(SCOPES), "scope")
+    if not 0 <= opacity <= 1:
+        raise BadInput(f"opacity {opacity} is outside 0..1: choose one between")
+    if width < 32:
+        raise BadInput(f"width {width} is too small for a player: use at least 32 pixels")
+    height, across = fit(*e.clip.frames.shape[1:3], low=1, wide=width)
+    small = at_size(e, height, across)
+    frames = len(e.clip.times)
+    shown = np.unique(np.linspace(0, frames - 1, min(frames, MAX_FRAMES)).round().astype(int))
+
+    rows = np.argsort(-e.probabilities[e.classes], kind="stable")  # most probable first
+    steps, cells = e.maps.shape[1], e.maps[0, 0].size
+    first = e.row(label)
+    room = max(1, MAX_MAP_BYTES // (steps * cells))
+    if len(rows) > room:
+        rows = np.r_[rows[:room][rows[:room] != first], first][-room:]
+        rows = rows[np.argsort(-e.probabilities[e.classes[rows]], kind="stable")]
+    maxima, maps = quantised(e.maps[rows])
+
+    cmaps = list(dict.fromkeys([cmap, "inferno", "viridis", "jet"]))
+    jpegs = [jpeg(resize(e.clip.frames[int(t)], height, across)) for t in shown]
+    parts = [maxima.tobytes(), maps.tobytes(), *(palette(name).tobytes() for name in cmaps), *jpegs]
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    grid, view = small.grid, small.grid.view
+    step = np.median(np.diff(e.clip.times[shown])) if len(shown) > 1 else 0.25
+    meta: dict[str, Any] = {
+        "classes": [
+            {"name": e.labels[k], "percent": percent(float(e.probabilities[k]))}
+            for k in e.classes[rows]
+        ],
+        "frames": {
+            "width": across,
+            "height": height,
+            "all": frames,
+            "numbers": shown.tolist(),
+            "times": [float(t) for t in e.clip.times[shown]],
+            "repeated": [bool(r) for r in e.clip.repeated[shown]],
+            "words": [frame_words(e, int(t)) for t in shown],
+            "spoken": [frame_spoken(e, int(t)) for t in shown],
+        },
+        "grid": {
+            "cells": list(e.maps.shape[1:]),
+            "inputs": [view.rows, view.columns],
+            "box": list(map(float, view.box)),
+            **{
+                name: {"cells": axis.cells, "offset": axis.offset, "stride": axis.stride}
+                for name, axis in (
+                    ("time", grid.time),
+                    ("rows", grid.rows),
+                    ("columns", grid.columns),
+                )
+            },
+        },
+        "parts": {"maxima": 0, "maps": starts[1], "jpegs": starts[2 + len(cmaps) :]},
+        "cmaps": [
+            {
+                "name": name,
+                "title": "jet, as in the post" if name == "jet" else name,
+                "blend": default_blend(name),
+                "start": starts[2 + i],
+            }
+            for i, name in enumerate(cmaps)
+        ],
+        "scopes": [{"name": name, "title": SCOPE_TITLES[name]} for name in SCOPES],
+        "look": {"grey": GREY, "unseen": UNSEEN},
+        "untrained": UNTRAINED if e.untrained else "",
+        "words": {
+            "strip": "evidence in each frame (dashed: a repeated one); small marks: the network's "
+            "own time steps; outline on the picture: half of the scale",
+            "about": _about(e, len(shown), len(rows)),
+        },
+        "start": {
+            "frame": 0,
+            "choice": int(np.flatnonzero(rows == first)[0]),
+            "opacity": float(opacity),
+            "scope": scope_shown,
+            "cmap": 0,
+        },
+        "width": max(across, min(width, 480)),  # a tiny clip is drawn larger
+        "interval": float(np.clip(1000 * step, 40, 1000)),
+    }
+    return meta, b"".join(parts)
+
+
+def quantised(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Maps as bytes of each time step's own maximum.
+
+    Args:
+        maps: float32 (k, T', h, w), not negative.
+
+    Returns:
+        (maxima float32 (k, T'), bytes uint8 (k, T', h, w)): maps ≈ bytes / 255 · maxima.
+    """
+    maxima = maps.max(axis=(2, 3)).astype("<f4")
+    divide = np.where(maxima > 0, maxima, 1)[:, :, None, None]
+    return maxima, np.round(maps / divide * 255).astype(np.uint8)
+
+
+class FramedPlayer:
+    """The player as a page in a frame, without a widget.
+
+    `frame`, `label`, `opacity`, `scope` and `cmap` can be read and set; the next time it is
+    displayed it begins with them. A page that is shown already hears nothing from the kernel.
+
+    Args:
+        e: what is shown.
+        meta, data: its `payload`.
+
+    Raises:
+        BadInput: at display, when what was set does not fit.
+    """
+
+    def __init__(self, e: Explanation, meta: dict[str, Any], data: bytes) -> None:
+        self._explanation, self._meta, self._data = e, meta, data
+        start = meta["start"]
+        self.frame: int = start["frame"]
+        self.label: Label = meta["classes"][start["choice"]]["name"]
+        self.opacity: float = start["opacity"]
+        self.scope: str = SCOPES[start["scope"]]
+        self.cmap: str = meta["cmaps"][start["cmap"]]["name"]
+
+    def __repr__(self) -> str:
+        return f"Player({self.label!r}, frame {self.frame})"
+
+    def _repr_html_(self) -> str:
+        return framed({**self._meta, "start": self._start()}, self._data)
+
+    def _start(self) -> dict[str, Any]:
+        """What was set, as the page wants it; kept in range as a slider would."""
+        e, meta = self._explanation, self._meta
+        name = e.labels[e.classes[e.row(self.label)]]
+        return {
+            "frame": min(max(self.frame, 0), len(meta["frames"]["times"]) - 1),
+            "choice": place(name, [c["name"] for c in meta["classes"]], "class"),
+            "opacity": min(max(float(self.opacity), 0.0), 1.0),
+            "scope": place(self.scope, list(SCOPES), "scope"),
+            "cmap": place(self.cmap, [c["name"] for c in meta["cmaps"]], "colour map"),
+        }
+
+
+def framed(meta: dict[str, Any], data: bytes) -> str:
+    """The page around a payload, in an iframe that is high enough for it."""
+    picture = meta["width"] * meta["frames"]["height"] / meta["frames"]["width"]
+    return in_frame(page_of(meta, data), "Grad-CAM player", meta["width"] + 30, picture + 540)
+
+
+def place(name: str, names: list[str], what: str) -> int:
+    """Where a name is among those that may be chosen.
+
+    Raises:
+        BadInput: it is none of them.
+    """
+    if name not in names:
+        raise BadInput(f"unknown {what} {name!r}: use one of {', '.join(names)}")
+    return names.index(name)
+
+
+def player_html(
+    e: Explanation,
+    label: Label = None,
+    *,
+    scope: str = "clip",
+    cmap: str = "inferno",
+    opacity: float = OPACITY,
+    width: int = 640,
+) -> str:
+    """The player as one HTML page that needs neither a kernel nor a network.
+
+    Args:
+        e, label, scope, cmap, opacity, width: see `player`.
+
+    Returns:
+        The page, self-contained: no address in it leads anywhere.
+    """
+    meta, data = payload(e, label, scope=scope, cmap=cmap, opacity=opacity, width=width)
+    return page_of(meta, data)
+
+
+def page_of(meta: dict[str, Any], data: bytes) -> str:
+    """The page around a payload."""
+    best = meta["classes"][meta["start"]["choice"]]["name"]
+    call = 'page(root, JSON.parse(text("meta")), text("data"));'
+    encoded = base64.b64encode(data).decode()
+    return standalone(f"Grad-CAM: {best}", asset("player.js"), call, meta, encoded, meta["width"])
+
+
+def _about(e: Explanation, frames: int, classes: int) -> list[str]:
+    """The small lines under the picture."""
+    best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
+    lines = [f"top 2: {best}"]
+    if e.true_label:
+        lines.insert(0, f"true label: {e.true_label}")
+    about = " · ".join(s for s in (e.model, e.method, Path(str(e.clip.source)).name) if s)
+    lines += [s for s in (about, e.clip.note, e.remark) if s]
+    if frames < len(e.clip.times):
+        lines.append(f"{frames} of {len(e.clip.times)} frames are in this player, evenly chosen")
+    if classes < len(e.classes):
+        lines.append(f"the {classes} most probable of {len(e.classes)} classes are in this player")
+    return lines
