@@ -42,6 +42,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/ty check
+	$(BIN)/lint-imports --no-logo --no-cache
 
 figures: $(VENV)/.tutorial
 	$(BIN)/gradcam-video figures --out figures

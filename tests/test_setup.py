@@ -77,7 +77,7 @@ def made(target: str, folder: Path, fails: str = "nothing") -> tuple[int, list[s
         folder: where these programs are put.
         fails: a shell pattern of the arguments with which they fail.
     """
-    for name in ("python", "ruff", "ty", "jupyter"):
+    for name in ("python", "ruff", "ty", "lint-imports"):
         program = folder / name
         program.write_text(NOTES_AND_FAILS.format(fails=fails))
         program.chmod(0o755)
@@ -91,7 +91,7 @@ def made(target: str, folder: Path, fails: str = "nothing") -> tuple[int, list[s
 @pytest.mark.parametrize("fails", ["nothing", "'-m pytest -q'", "*--nbval-lax*"])
 def test_red_tests_do_not_keep_the_notebooks_from_running(tmp_path: Path, fails: str) -> None:
     code, calls = made("test", tmp_path, fails)
-    assert calls[:-2] == ["check .", "format --check .", "check"]
+    assert calls[:-2] == ["check .", "format --check .", "check", "--no-logo --no-cache"]
     assert calls[-2] == "-m pytest -q"
     assert "--nbval-lax" in calls[-1] and calls[-1].endswith(" notebooks")
     assert (code == 0) == (fails == "nothing")
@@ -127,8 +127,12 @@ def test_packages_and_data_files_are_all_listed() -> None:
     package = ROOT / "gradcam_video"
     folders = {p.parent for p in package.rglob("*.py")}
     assert {str(f.relative_to(ROOT)).replace("/", ".") for f in folders} == set(setup["packages"])
-    patterns = setup["package-data"]["gradcam_video"]
-    listed = {p for pattern in patterns for p in package.glob(pattern)}
+    listed = {
+        p
+        for name, patterns in setup["package-data"].items()
+        for pattern in patterns
+        for p in ROOT.joinpath(*name.split(".")).glob(pattern)
+    }
     data = {
         p
         for p in package.rglob("*")
