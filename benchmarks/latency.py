@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 import gradcam_video as gv
-from gradcam_video.score import score_clip
+from gradcam_video.metrics.scoring import score_clip
 
 from .common import (
     HERE,

@@ -13,3 +13,26 @@ class BadInput(ValueError):
     def __init__(self, message: str) -> None:
         # One line, whatever a decoder or a file name put into it.
         super().__init__(" ".join(message.split()))
+
+
+class MissingExtra(BadInput, ImportError):
+    """A package is missing that only a part of this one needs; the line names the extra."""
+
+
+def require(package: str, extra: str, what: str) -> None:
+    """See that a package is installed, without importing it.
+
+    Args:
+        package: as it is imported.
+        extra: the extra of this package that brings it.
+        what: which needs it, for the message.
+
+    Raises:
+        MissingExtra: it is not there.
+    """
+    import importlib.util
+
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtra(
+            f"{what} needs the package {package}: pip install 'gradcam-video[{extra}]'"
+        )

@@ -1,4 +1,4 @@
-"""Make again the numbers that ship in gradcam_video/measured, which the notebooks quote.
+"""Make again the numbers that ship in gradcam_video/lessons/measured, which the notebooks quote.
 
     gradcam-video generate TEST --split test --count 2000 --seed 1
     python scripts/measured.py evaluation score --data TEST

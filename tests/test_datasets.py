@@ -1,4 +1,4 @@
-"""datasets.py and scan.py: V1 and V2 as published, and every way in which they come damaged."""
+"""datasets.py and integrity.py: V1 and V2 as published, and every way in which they come damaged."""
 
 from __future__ import annotations
 

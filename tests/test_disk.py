@@ -1,4 +1,4 @@
-"""tabletop/disk.py: what is written is read back, and interrupting harms nothing.
+"""tabletop/export.py: what is written is read back, and interrupting harms nothing.
 
 The scenes here are made by a stand-in for `tabletop.render`: a square that moves, and its masks.
 """

@@ -41,12 +41,13 @@ class Small(nn.Module):
         return self.fc(self.norm(self.conv(x)).relu().mean(dim=(2, 3, 4)))
 
 
-def test_the_layer_is_found_and_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_layer_is_found_and_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
     model = VideoModel(Small(), ["a", "b", "c"], size=16, name="mine")
     assert model.cam_layer == "norm"
-    assert "mine: reading layer 'norm'" in capsys.readouterr().out
+    assert "mine: reading layer 'norm'" in caplog.text
+    caplog.clear()
     VideoModel(Small(), ["a", "b", "c"], size=16, cam_layer="conv")
-    assert capsys.readouterr().out == ""
+    assert caplog.text == ""
 
 
 def test_labels_and_logits_must_match() -> None:

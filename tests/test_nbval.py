@@ -57,7 +57,7 @@ def test_a_quoted_number_that_is_no_longer_so_is_red(start: Any, tmp_path: Path)
 def test_a_package_function_that_breaks_is_red(start: Any, tmp_path: Path) -> None:
     broken = copy.deepcopy(start)
     cell = next(cell for cell in broken.cells if "gv.explain(" in cell.source)
-    cell.source = "from gradcam_video.grid import Grid\ndel Grid.row_weights\n" + cell.source
+    cell.source = "from gradcam_video.geometry import Grid\ndel Grid.row_weights\n" + cell.source
     broken.cells[-1].source += "\n_ = e.upsampled()"
     assert run(broken, tmp_path).returncode == 1
 

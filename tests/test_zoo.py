@@ -6,7 +6,7 @@ The networks are those of their publishers' code with few blocks and channels an
 
 from __future__ import annotations
 
-import builtins
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -292,11 +292,11 @@ def test_a_fold_can_be_given_where_it_is_not_found(capsys: pytest.CaptureFixture
 
 
 def test_tokens_of_ones_own_network_are_found_and_said_aloud(
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = small("mvit_v2_s")
     VideoModel(model.net, model.labels, size=model.size, frames=8, name="mine")
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "mine: reading layer 'blocks.2.norm1', activations (C, T', h, w) (16, 4, 4, 6)" in said
     assert "folded from 'n (t h w) c' behind 1 of 4×4×6" in said
 
@@ -624,14 +624,10 @@ def test_no_connection_is_one_line(name: str, offline: Path) -> None:
 def test_without_transformers_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    original = builtins.__import__
-
-    def without(name: str, *args: Any, **options: Any) -> Any:
-        if name.split(".")[0] == "transformers":
-            raise ImportError(name)
-        return original(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "transformers" else find(name)
+    )
     for weights in (None, tmp_path):
         with pytest.raises(gv.BadInput, match=r"transformers: pip install 'gradcam-video\[hf\]'"):
             load_model("vjepa2-ssv2", weights)

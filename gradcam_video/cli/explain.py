@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..attribution.api import clips_at_once, explain
 from ..attribution.long_video import explain_windows
@@ -21,6 +20,7 @@ from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import SCOPES
 from ..models.video_model import VideoModel
+from ..progress import progress
 from .options import BAD, OK, add_model_options, complain, model_from
 
 
@@ -240,7 +240,7 @@ def _jobs(paths: Sequence[str], out: Path) -> tuple[list[tuple[Path, Path]], lis
 
 def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Path, Path]]]:
     starts = range(0, len(jobs), size)
-    for start in tqdm(starts, unit="batch", disable=len(starts) < 2 or not sys.stderr.isatty()):
+    for start in progress(starts, unit="batch", show=None if len(starts) > 1 else False):
         yield jobs[start : start + size]
 
 

@@ -7,7 +7,6 @@ deep one decodes every frame.
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ..errors import BadInput
+from ..progress import progress
 from .clip import open_source
 from .datasets import SomethingSomething, missing_images
 from .frames import IMAGES, TOLERANCE
@@ -90,8 +89,8 @@ def scan(
     short = []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         found = pool.map(look, range(len(data)))
-        progress = tqdm(found, data.split, len(data), unit="clip", disable=not sys.stderr.isatty())
-        for id_, (kind, why) in zip(data.ids, progress, strict=True):
+        counted = progress(found, data.split, len(data))
+        for id_, (kind, why) in zip(data.ids, counted, strict=True):
             if kind == "short":
                 short.append(id_)
             elif kind:

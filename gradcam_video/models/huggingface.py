@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..data.labels import TEMPLATES, normalise_label
-from ..errors import BadInput
+from ..errors import BadInput, require
 
 CONFIG = "config.json"
 # Image processors were before video processors, and each has a file of its own.
@@ -164,12 +164,9 @@ def untrained(name: str, classes: int = len(TEMPLATES), **options: Any) -> Loade
 
 
 def _transformers(name: str) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise BadInput(
-            f"{name} needs the package transformers: pip install 'gradcam-video[hf]'"
-        ) from None
+    require("transformers", "hf", name)
+    import transformers
+
     return transformers
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from ..data.labels import TEMPLATES
-from ..errors import BadInput
+from ..errors import BadInput, require
 from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .i3d_c3d import ZOO
@@ -134,6 +134,7 @@ def load_model(
 
 def _torchvision() -> Any:
     """`torchvision_nets.py`, imported when a network of torchvision is asked for."""
+    require("torchvision", "networks", "a network of torchvision")
     from . import torchvision_nets
 
     return torchvision_nets

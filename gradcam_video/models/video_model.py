@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..geometry import Axis, View
 from .modes import evaluating
 from .token_layout import TokenGrid
 from .trace import Trace, half_pixel_axes, trace_forward
+
+log = logging.getLogger(__name__)
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -89,9 +92,10 @@ class VideoModel:
             ) from error
         if cam_layer is None and not quiet:
             tokens = "" if found.plain else f", folded from {found}"
-            print(
-                f"{self.name}: reading layer {self.cam_layer!r}, "
-                f"activations (C, T', h, w) {shape}{tokens}"
+            # A warning, so that it is seen without any setting: the map is of this layer.
+            log.warning(
+                "%s: reading layer %r, activations (C, T', h, w) %s%s",
+                *(self.name, self.cam_layer, shape, tokens),
             )
 
     @property

@@ -2,7 +2,7 @@
 // The same file serves the notebook (anywidget calls `render`) and the page player.html (`page`).
 //
 // What it is given once: JPEG frames, the maps of all classes as bytes, and `meta`, which says where
-// everything lies. The arithmetic is that of grid.py (geometry) and overlay.py (colours), to a
+// everything lies. The arithmetic is that of geometry.py and blend.py (colours), to a
 // rounding; tests/test_player.py compares the two.
 
 const KEEP_DECODED = 64; // frames; a longer clip is decoded as it is needed
@@ -128,7 +128,7 @@ class Maps {
 
 /**
  * The frame under the map (RGBA, in place): dark where the network did not look; elsewhere it loses
- * some of its own colour, unless the blend is the post's. See overlay.py.
+ * some of its own colour, unless the blend is the post's. See blend.py.
  */
 function prepare(pixels, maps, blend, { grey, unseen }) {
   const { down, across } = maps;

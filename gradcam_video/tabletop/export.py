@@ -22,7 +22,6 @@ import json
 import os
 import re
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -38,12 +37,12 @@ import av
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ..data.ground_truth import MARKER, ROLES, TRUTH, Truth, load_arrays
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
 from ..files import atomic_folder, atomic_write
+from ..progress import progress
 
 DiskLayout = Literal["v1", "v2"]
 FPS = 12
@@ -210,13 +209,12 @@ def _all(
     """Makes all clips, in several processes where there is enough to do; yields them in order."""
     # To start a process takes seconds: it imports torch.
     workers = min(workers or os.cpu_count() or 1, max(1, count // 8))
-    progress = partial(tqdm, total=count, unit="clip", disable=not sys.stderr.isatty())
     if workers == 1:
-        yield from progress(map(make, range(count)))
+        yield from progress(map(make, range(count)), total=count)
         return
     pool = ProcessPoolExecutor(workers, _fresh_processes(), initializer=_worker)
     try:
-        yield from progress(pool.map(make, range(count), chunksize=4))
+        yield from progress(pool.map(make, range(count), chunksize=4), total=count)
     except BrokenProcessPool as error:
         raise BadInput(
             "a process that makes clips was killed, for want of memory perhaps; run the same "
