@@ -63,10 +63,12 @@ $(BIN)/uv:
 
 $(VENV)/.tutorial: pyproject.toml constraints.txt | $(BIN)/uv
 	$(INSTALL) --editable '.[notebooks]'
+	$(BIN)/python -m compileall -q gradcam_video
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
 	$(INSTALL) --editable '.[test]' --group oracles
+	$(BIN)/python -m compileall -q gradcam_video
 	@touch $@ $(VENV)/.tutorial
 
 clean:
