@@ -139,7 +139,7 @@ FAMILIES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-LARGE = {"vgg", "googlenet"}
+LARGE = {"alexnet", "efficientnet", "googlenet", "regnet_y", "vgg"}
 
 
 @pytest.mark.parametrize(

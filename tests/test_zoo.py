@@ -533,6 +533,7 @@ def hub_folder(name: str, folder: Path) -> nn.Module:
     return net.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SSV2)
 def test_a_folder_as_on_the_hub_is_read(name: str, tmp_path: Path) -> None:
     net = hub_folder(name, tmp_path / "m")
