@@ -11,11 +11,22 @@ from typing import Any
 import pytest
 import torch
 
+# A test that asks for one of these fixtures carries the mark.
+MARK_OF = {"browser": "browser", "shared_data": "data"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in MARK_OF.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARK_OF[fixture])
+
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> None:
-    """The tests are small: more threads only cost."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+def few_threads() -> None:
+    """The tests are small: more threads only cost. Beside other workers one is enough."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    torch.set_num_threads(min(2 if alone else 1, os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
-"""A player in a browser: what it shows, what Python would show, and how long a change takes."""
+"""A player in a browser: what it shows, and what Python would show."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
@@ -19,9 +17,6 @@ from gradcam_video.show import overlay
 from gradcam_video.show.blend import at_size
 from gradcam_video.show.player_page import payload
 
-TWO_FRAMES = 33.3  # ms: two frames of a display of 60 Hz, from the key or the mouse to the picture
-OUR_PART = 8.0  # ms of it that player.js may take
-
 # The frame slider of ipywidgets 8 or 7: what is grabbed, and what it moves along
 HANDLE = ".gcv-frame .noUi-handle, .gcv-frame .ui-slider-handle"
 TRACK = ".gcv-frame .noUi-base, .gcv-frame .ui-slider"
@@ -34,61 +29,6 @@ PIXELS = """canvas => {
   }
   return btoa(letters);
 }"""
-
-# From the event's own time stamp to the first task after the frame in which the canvas was painted.
-# requestAnimationFrame runs just before that frame is drawn; a message posted in it comes just
-# after. (A second requestAnimationFrame would add the whole of the next frame.) A key is followed
-# by a "change" of its own: the first event counts.
-WATCH = """canvas => {
-  const seen = canvas.seen = { asked: null, took: [], ours: [] };
-  for (const kind of ["keydown", "pointerdown", "pointermove", "change"]) {
-    document.addEventListener(kind, (event) => { seen.asked ??= event.timeStamp; }, true);
-  }
-  new MutationObserver(() => requestAnimationFrame(() => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      seen.took.push(performance.now() - seen.asked);
-      seen.ours.push(Number(canvas.dataset.ms));
-    };
-    port2.postMessage(0);
-  })).observe(canvas, { attributeFilter: ["data-painted"] });
-}"""
-
-# The next picture is asked for at a random moment of the display's frame.
-READY = """canvas => new Promise((done) => setTimeout(() => {
-  canvas.seen.asked = null;
-  done();
-}, 10 + 17 * Math.random()))"""
-
-PAINTED = """(canvas, samples) => new Promise((done, failed) => {
-  const since = performance.now();
-  const look = () => {
-    if (canvas.seen.took.length >= samples) return done();
-    if (performance.now() - since > 10000) return failed(new Error("nothing was painted for 10 s"));
-    setTimeout(look, 2);
-  };
-  look();
-})"""
-
-
-@dataclass(frozen=True)
-class Times:
-    """Milliseconds per change: from the event to the painted canvas, and player.js's own part."""
-
-    took: np.ndarray
-    ours: np.ndarray
-
-    def quick(self) -> bool:
-        """Whether 95 of 100 changes are as quick as is promised."""
-        took, ours = (np.percentile(x, 95) for x in (self.took, self.ours))
-        return took <= TWO_FRAMES and ours <= OUR_PART
-
-    def __str__(self) -> str:
-        words = [
-            f"{name} p50 {np.percentile(x, 50):.1f}, p95 {np.percentile(x, 95):.1f} ms"
-            for name, x in (("event to paint", self.took), ("own script", self.ours))
-        ]
-        return f"{'; '.join(words)} (n {len(self.took)})"
 
 
 class OnScreen:
@@ -160,18 +100,6 @@ class OnScreen:
         assert f"“{chosen['name']}” ({chosen['percent']})" in title
         return pixels
 
-    def times(self, change: Callable[[int], None], samples: int) -> Times:
-        """How long changes take; `change(i)` must ask for another picture, by one event."""
-        if not self.canvas.evaluate("c => 'seen' in c"):
-            self.canvas.evaluate(WATCH)
-        self.canvas.evaluate("c => { c.seen.took = []; c.seen.ours = []; }")
-        for i in range(samples):
-            self.canvas.evaluate(READY)
-            change(i)
-            self.canvas.evaluate(PAINTED, i + 1)
-        seen = self.canvas.evaluate("c => c.seen")
-        return Times(np.array(seen["took"]), np.array(seen["ours"]))
-
 
 class Hand:
     """A reader's hand: it drags the frame slider with the mouse, and takes the next class by key.
@@ -192,7 +120,6 @@ class Hand:
             self.handle = self.track = place.get_by_role("slider", name="frame")
             self.inset = 8.0  # Chromium's own slider: half of what is grabbed
             self.classes = place.get_by_role("combobox", name="class")
-        self.step = {"frame": 1, "class": 1}
 
     def grab(self) -> None:
         """Press the button on the slider's handle."""
@@ -213,20 +140,9 @@ class Hand:
         wide = box["width"] - 2 * self.inset
         return box["x"] + self.inset + frame / last * wide, box["y"] + box["height"] / 2
 
-    def next_frame(self, _: int = 0) -> None:
-        """Drag by one frame, from end to end and back."""
-        now, last = self.shown.frame(), len(self.shown.meta["frames"]["times"]) - 1
-        self.drag(now + self._turned("frame", now, last))
-
-    def next_class(self, _: int = 0) -> None:
-        """A key on the list of classes: down to the end and back."""
-        step = self._turned("class", self.shown.choice(), len(self.shown.rows) - 1)
-        self.keyboard.press("ArrowDown" if step > 0 else "ArrowUp")
-
-    def _turned(self, what: str, now: int, last: int) -> int:
-        if not 0 <= now + self.step[what] <= last:
-            self.step[what] *= -1
-        return self.step[what]
+    def next_class(self) -> None:
+        """A key on the list of classes: one down."""
+        self.keyboard.press("ArrowDown")
 
 
 def must_work(shown: OnScreen, place: Any) -> None:
@@ -246,26 +162,6 @@ def must_work(shown: OnScreen, place: Any) -> None:
         seen.append(shown.check(6, choice))
     for before, after in pairwise(seen):
         assert (before != after).any()
-
-
-def must_be_quick(shown: OnScreen, place: Any, where: str, samples: int = 64) -> None:
-    """Measure frames and classes. Other people's work may fall into one: the better of two counts.
-
-    Prints every measurement (pytest -rP shows them).
-    """
-    hand = Hand(shown, place)
-    for what, begin, change, end in (
-        ("frame", hand.grab, hand.next_frame, hand.let_go),
-        ("class", hand.classes.focus, hand.next_class, lambda: None),
-    ):
-        for _ in range(2):
-            begin()
-            times = shown.times(change, samples)
-            end()
-            print(f"{where}, {what}: {times}")
-            if times.quick():
-                break
-        assert times.quick(), f"{where}, {what}: {times}"
 
 
 def explained_on(place: Any) -> Explanation:

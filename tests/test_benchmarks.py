@@ -37,6 +37,7 @@ def as_before():
 # --- the whole command ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compare_writes_every_row_and_a_table(tmp_path: Path, capsys) -> None:
     readme = common.HERE.parent / "README.md"
     before = readme.read_bytes() if readme.exists() else None
@@ -70,6 +71,7 @@ def test_compare_writes_every_row_and_a_table(tmp_path: Path, capsys) -> None:
     assert (readme.read_bytes() if readme.exists() else None) == before
 
 
+@pytest.mark.slow
 def test_different_answers_are_not_timed(tmp_path: Path, monkeypatch, capsys) -> None:
     def wrong(model, x, classes):
         return rows.gradcam_video(model, x, classes) * 1.001
@@ -119,6 +121,7 @@ def recorded_bytes(model: VideoModel, x: torch.Tensor) -> int:
 OUTSIDE = pytest.mark.skipif(not memory.can_measure(), reason="no /proc/PID/clear_refs here")
 
 
+@pytest.mark.slow
 @OUTSIDE
 def test_memory_is_seen_from_outside() -> None:
     found = memory.measure("torch-cam/all", "tabletop", 128, 1, 2)
@@ -136,6 +139,7 @@ def test_memory_says_that_it_failed(monkeypatch) -> None:
         memory.measure("bare", "tabletop", 32, 1, 1)
 
 
+@pytest.mark.slow
 def test_explain_speed(tmp_path: Path, capsys) -> None:
     options = ["--net", "tabletop", "--size", "64", "--rounds", "1", "--out", str(tmp_path)]
     assert explain_speed.main(options) == 0

@@ -276,6 +276,7 @@ def run_figures(*words: object) -> int:
     return run(["figures", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_figures_end_to_end(
     tmp_path: Path,
     small: None,
@@ -321,6 +322,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, small: None) -
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_whole_or_not_at_all(
     tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -385,6 +387,7 @@ def write_set(root: Path, split: str = "validation", each: int = 1) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_clips_of_a_data_set(tmp_path: Path, small: None) -> None:
     data, out = write_set(tmp_path / "data"), tmp_path / "out"
     assert run_figures("--out", out, "--data", data, "--count", 2) == 0
@@ -416,6 +419,7 @@ def test_clips_that_cannot_be_read_are_named(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
     data = data_for(untrained_model(), str(write_set(tmp_path, each=3)))
 
@@ -482,6 +486,7 @@ def test_a_split_needs_a_data_set(tmp_path: Path, small: None) -> None:
         run_figures("--out", tmp_path / "out", "--split", "test")
 
 
+@pytest.mark.slow
 def test_synthetic_clips_are_all_different_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clips, "SCENES_PER_CLASS", 2)
     first = list(clips.synthetic_clips(SEVEN, 0))

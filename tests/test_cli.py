@@ -179,6 +179,7 @@ def test_models_lists_names(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n{name} " in f"\n{out}"
 
 
+@pytest.mark.slow
 def test_it_is_installed_as_a_program() -> None:
     program = Path(sys.executable).parent / "gradcam-video"
     done = subprocess.run([program, "--help"], capture_output=True, text=True)

@@ -63,11 +63,13 @@ def everything(root: Path) -> dict[str, bytes]:
 # --- stamp --------------------------------------------------------------------------------------
 
 
+@pytest.mark.notebook
 def test_notebooks_are_in_step_with_the_address() -> None:
     done = run_stamp(ROOT, "--check")
     assert done.returncode == 0, f"run scripts/stamp.py:\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.notebook
 def test_without_a_remote_nothing_is_broken(copy: Path) -> None:
     for path in NOTEBOOKS:
         text = "\n".join(sources(copy, path.name))
@@ -76,6 +78,7 @@ def test_without_a_remote_nothing_is_broken(copy: Path) -> None:
         assert "](../docs/" in text
 
 
+@pytest.mark.notebook
 def test_a_remote_is_stamped_and_leaves_no_trace(copy: Path) -> None:
     before = everything(copy)
     subprocess.run(["git", "-C", str(copy), "remote", "add", "origin", REMOTE], check=True)
@@ -137,6 +140,7 @@ def test_only_an_address_on_github_is_public(remote: str, address: str | None) -
     assert stamp.github(remote) == address
 
 
+@pytest.mark.notebook
 def test_an_address_elsewhere_is_one_line_and_changes_nothing(copy: Path) -> None:
     before = everything(copy)
     done = run_stamp(copy, "--address", "https://example.org/me/it")

@@ -118,6 +118,7 @@ def data(found: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> gv.
     return gv.SomethingSomething(out, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gradcam", "eigencam"])
 def test_a_row_made_again_is_the_same(
     found: dict[str, Any], data: gv.SomethingSomething, method: str
@@ -141,6 +142,7 @@ def test_a_row_made_again_is_the_same(
         assert np.nanmean(column) == pytest.approx(np.nanmean(before), abs=0.02), key
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(
     data: gv.SomethingSomething, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

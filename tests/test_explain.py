@@ -30,6 +30,13 @@ def model_of(net: nn.Module, classes: int, size: int | tuple[int, int] = 32) -> 
 
 
 @pytest.fixture(scope="module")
+def inflated_resnet18() -> VideoModel:
+    torch.manual_seed(0)
+    net = gv.inflate(torchvision.models.resnet18(num_classes=40)).eval()
+    return model_of(net, 40, (48, 64))
+
+
+@pytest.fixture(scope="module")
 def inflated_resnet50() -> VideoModel:
     torch.manual_seed(0)
     net = gv.inflate(torchvision.models.resnet50(num_classes=40)).eval()
@@ -139,7 +146,14 @@ def test_weights_per_step_differ_where_the_head_weighs_moments() -> None:
     torch.testing.assert_close(whole.mean(dim=2), step.mean(dim=2))
 
 
-@pytest.mark.parametrize("build", ["inflated_resnet50", "r3d"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        "inflated_resnet18",
+        pytest.param("inflated_resnet50", marks=pytest.mark.slow),
+        pytest.param("r3d", marks=pytest.mark.slow),
+    ],
+)
 def test_alpha_is_w_over_z_and_the_map_sums_to_the_logit(
     build: str, request: pytest.FixtureRequest
 ) -> None:
@@ -202,12 +216,22 @@ def pytorch_grad_cam_map(net: nn.Module, layer: nn.Module, x: Tensor, k: int) ->
 
 
 @pytest.mark.parametrize("peer", [captum_map, torchcam_map, pytorch_grad_cam_map])
-@pytest.mark.parametrize("build", ["inflated_resnet50", "r3d"])
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        ("inflated_resnet18", (8, 48, 64)),
+        pytest.param("inflated_resnet50", (16, 64, 64), marks=pytest.mark.slow),
+        pytest.param("r3d", (16, 64, 64), marks=pytest.mark.slow),
+    ],
+)
 def test_maps_equal_those_of(
-    peer: Callable[..., Tensor], build: str, request: pytest.FixtureRequest
+    peer: Callable[..., Tensor],
+    build: str,
+    shape: tuple[int, int, int],
+    request: pytest.FixtureRequest,
 ) -> None:
     model: VideoModel = request.getfixturevalue(build)
-    x = torch.randn(2, 3, 16, 64, 64, generator=torch.Generator().manual_seed(5))
+    x = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(5))
     _, signed = maps_of(model, x)
     layer = model.net.get_submodule(model.cam_layer)
     for k in (0, 7, 39):

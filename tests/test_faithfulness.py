@@ -266,6 +266,7 @@ def clips() -> list[Clip]:
     return [sample(FORTY_NAMES[k], 3, size=(112, 112)).clip for k in CLASSES]
 
 
+@pytest.mark.slow
 def test_randomising_from_the_head_down_takes_the_map(
     tabletop: VideoModel, clips: list[Clip]
 ) -> None:
@@ -404,6 +405,7 @@ quantus_missing = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @quantus_missing
 def test_energy_and_rank_accuracy_are_those_of_quantus() -> None:
     import quantus
@@ -426,6 +428,7 @@ def test_energy_and_rank_accuracy_are_those_of_quantus() -> None:
         assert localisation.rank_accuracy(drawn[n], truth[n]) == pytest.approx(order[n], abs=1e-5)
 
 
+@pytest.mark.slow
 @quantus_missing
 def test_deletion_is_pixel_flipping_of_quantus(bright: VideoModel) -> None:
     """Of single pixels, black in place of what is taken, in steps of an eighth of the clip."""

@@ -51,6 +51,7 @@ def loaded(code: str) -> set[str]:
 # --- every module by its own name -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fresh processes are forked: not on Windows")
 def test_every_module_is_imported_by_its_dotted_name_in_a_fresh_process() -> None:
     """`import a.b.c as m` walks the attributes: a function of a file's name would stand for it."""

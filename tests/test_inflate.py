@@ -139,7 +139,12 @@ FAMILIES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+LARGE = {"alexnet", "efficientnet", "googlenet", "regnet_y", "vgg"}
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(f, marks=[pytest.mark.slow] if f in LARGE else []) for f in FAMILIES]
+)
 def test_a_still_video_gives_the_pictures_logits(family: str) -> None:
     net = randomised(FAMILIES[family]())
     side = 96 if family == "alexnet" else 64

@@ -650,6 +650,7 @@ def furthest(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "name"),
     [("gradcam", "GradCAM"), ("hirescam", "HiResCAM"), ("layercam", "LayerCAM"),
@@ -662,6 +663,7 @@ def test_maps_equal_those_of_pytorch_grad_cam(method: str, name: str, r3d: Video
         assert furthest(signed[:, k], theirs) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "name"), [("gradcam", "GradCAM"), ("layercam", "LayerCAM"), ("xgradcam", "XGradCAM")]
 )

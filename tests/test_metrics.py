@@ -631,6 +631,7 @@ def result(model: VideoModel) -> dict[str, Any]:
     return score(model, SyntheticData(16))
 
 
+@pytest.mark.slow
 def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, Any]) -> None:
     group = result["right"]
     assert result["n"] == 14 and result["top1"] > 0.8
@@ -645,6 +646,7 @@ def test_the_shipped_network_is_right_for_the_right_reasons(result: dict[str, An
     assert group["following"]["plane"]["map"]["mean"] > 0.25
 
 
+@pytest.mark.slow
 def test_clips_that_the_network_names_rightly_are_tested_further(model: VideoModel) -> None:
     result = score(model, SyntheticData(3, hurt=False), perturbation_tests=2)
     group = result["right"]
@@ -667,6 +669,7 @@ def test_clips_that_the_network_names_rightly_are_tested_further(model: VideoMod
     assert "perturbation tests" in text and "deletion in space-time" in text
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["failures"] == {"synthetic-1": "synthetic-1: damaged"}
     assert result["without_truth"] == 1
@@ -675,6 +678,7 @@ def test_what_was_left_out_is_said(result: dict[str, Any]) -> None:
     assert result["align"] == "receptive-field" and result["method"] == "gradcam"
 
 
+@pytest.mark.slow
 def test_the_result_is_json_and_a_table(result: dict[str, Any]) -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     text = score_table(result)
@@ -685,6 +689,7 @@ def test_the_result_is_json_and_a_table(result: dict[str, Any]) -> None:
     assert "nan" not in text and max(map(len, text.splitlines())) < 130
 
 
+@pytest.mark.slow
 def test_a_limit_draws_the_same_clips_and_half_pixel_differs(model: VideoModel) -> None:
     data = SyntheticData(40, hurt=False)
     few, again = (score(model, data, limit=2) for _ in range(2))
@@ -697,6 +702,7 @@ def test_a_limit_draws_the_same_clips_and_half_pixel_differs(model: VideoModel) 
     )
 
 
+@pytest.mark.slow
 def test_scoring_in_batches_is_the_same(model: VideoModel) -> None:
     data = SyntheticData(3, hurt=False)
     one, three = score(model, data), score(model, data, batch=2)
@@ -763,6 +769,7 @@ def run(*arguments: str) -> int:
     return parser.run(["score", "--device", "cpu", *arguments])
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_or_json(
     on_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -775,6 +782,7 @@ def test_the_command_prints_a_table_or_json(
     assert result["all"]["energy"]["tolerant"]["map"]["mean"] > 0
 
 
+@pytest.mark.slow
 def test_bad_options_are_one_line(on_disk: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--limit 0"):
         run("--data", str(on_disk), "--limit", "0")

@@ -86,6 +86,7 @@ def test_mean_and_deviation_are_applied_per_channel() -> None:
     torch.testing.assert_close(x[0, :, 0, 0, 0], torch.tensor([0.2, 0.8, 3.5]))
 
 
+@pytest.mark.slow
 def test_folding_keeps_logits_names_and_training_batch_norms_of_others() -> None:
     torch.manual_seed(0)
     net = torchvision.models.video.r3d_18(num_classes=5)
@@ -143,6 +144,7 @@ def test_a_shipped_network_with_other_weights(tmp_path: Path) -> None:
         load_model(tmp_path / "y.safetensors", tmp_path / "w.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18"])
 def test_video_networks_load_their_own_files(name: str, tmp_path: Path) -> None:
     net = torchvision.models.get_model(name)
@@ -153,6 +155,7 @@ def test_video_networks_load_their_own_files(name: str, tmp_path: Path) -> None:
     assert torch.equal(model.net.state_dict()["fc.weight"], net.fc.weight)
 
 
+@pytest.mark.slow
 def test_2d_and_3d_files_of_a_backbone(tmp_path: Path) -> None:
     flat = torchvision.models.resnet18(num_classes=40)
     torch.save({f"module.{k}": v for k, v in flat.state_dict().items()}, tmp_path / "flat.pth")

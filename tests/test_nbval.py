@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).resolve().parents[1]
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 
 def tracked() -> list[Path]:
@@ -43,8 +45,8 @@ def test_constraints_pin_what_is_required_and_name_no_place() -> None:
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text and " @ " not in text
     pinned = {line.split("==")[0].lower() for line in text.splitlines() if "==" in line}
-    needed = {re.split(r"[<>=]", d)[0].lower() for d in required()}
-    assert needed <= pinned
+    every = required().union(*PYPROJECT["dependency-groups"].values())
+    assert {re.split(r"[<>=]", d)[0].lower() for d in every} <= pinned
 
 
 def test_no_file_names_a_machine_or_a_registry_host() -> None:
@@ -58,11 +60,66 @@ def test_no_file_names_a_machine_or_a_registry_host() -> None:
         assert not found, f"{path.relative_to(ROOT)} names {found[0]!r}"
 
 
+# --- make ----------------------------------------------------------------------------------------
+
+HAS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+NOTES_AND_FAILS = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/calls"
+case "$*" in {fails}) exit 1 ;; esac
+"""
+
+
+def made(target: str, folder: Path, fails: str = "nothing") -> tuple[int, list[str]]:
+    """Run a target with programs that only note how they were called: exit code, calls.
+
+    Args:
+        target: of the Makefile.
+        folder: where these programs are put.
+        fails: a shell pattern of the arguments with which they fail.
+    """
+    for name in ("python", "ruff", "ty", "lint-imports"):
+        program = folder / name
+        program.write_text(NOTES_AND_FAILS.format(fails=fails))
+        program.chmod(0o755)
+    there = [word for stamp in ("test", "tutorial") for word in ("-o", f".venv/.{stamp}")]
+    command = ["make", *there, target, "VENV=.venv", f"BIN={folder}"]
+    code = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode
+    return code, (folder / "calls").read_text().splitlines()
+
+
+@HAS_MAKE
+@pytest.mark.parametrize("fails", ["nothing", "'-m pytest -q'", "*--nbval-lax*"])
+def test_red_tests_do_not_keep_the_notebooks_from_running(tmp_path: Path, fails: str) -> None:
+    code, calls = made("test", tmp_path, fails)
+    assert calls[:-2] == ["check .", "format --check .", "check", "--no-logo --no-cache"]
+    assert calls[-2] == "-m pytest -q"
+    assert "--nbval-lax" in calls[-1] and calls[-1].endswith(" notebooks")
+    assert (code == 0) == (fails == "nothing")
+
+
+@HAS_MAKE
+def test_nothing_is_run_where_lint_is_red(tmp_path: Path) -> None:
+    code, calls = made("check", tmp_path, "'check .'")
+    assert code != 0 and calls == ["check ."]
+
+
+@HAS_MAKE
+def test_check_leaves_out_every_mark(tmp_path: Path) -> None:
+    code, calls = made("check", tmp_path)
+    marks = [m.split(":")[0] for m in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]]
+    assert code == 0
+    assert f"-m {' and '.join(f'not {mark}' for mark in marks)}" in calls[-1]
+
+
 def test_ci_runs_make_test_and_make_knows_its_targets() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("tutorial", "test", "figures"):
+    for target in ("tutorial", "check", "test", "figures", "bench"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    assert "--compile-bytecode" in makefile
+
+
+# --- files ---------------------------------------------------------------------------------------
 
 
 def test_packages_and_data_files_are_all_listed() -> None:
@@ -70,8 +127,12 @@ def test_packages_and_data_files_are_all_listed() -> None:
     package = ROOT / "gradcam_video"
     folders = {p.parent for p in package.rglob("*.py")}
     assert {str(f.relative_to(ROOT)).replace("/", ".") for f in folders} == set(setup["packages"])
-    patterns = setup["package-data"]["gradcam_video"]
-    listed = {p for pattern in patterns for p in package.glob(pattern)}
+    listed = {
+        p
+        for name, patterns in setup["package-data"].items()
+        for pattern in patterns
+        for p in ROOT.joinpath(*name.split(".")).glob(pattern)
+    }
     data = {
         p
         for p in package.rglob("*")

@@ -42,6 +42,7 @@ def test_every_class_is_played(index: int) -> None:
     assert len(scene.placeholders) >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(40))
 def test_a_class_is_not_one_thing_nor_one_way(index: int) -> None:
     plans = [Plan(FORTY_NAMES[index], 900 + k) for k in range(40)]
@@ -63,6 +64,7 @@ def test_all_71_templates_but_the_rarest_are_played() -> None:
     assert len(members) == 71 and len(members - played) == 0, sorted(members - played)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_any_process() -> None:
     code = (
         "import hashlib; from gradcam_video.tabletop import render;"

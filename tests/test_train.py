@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import socket
-import time
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -112,6 +112,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 # --- it learns --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_learns_left_from_right(tmp_path: Path) -> None:
     model = tiny()
     recipe = Recipe(steps=120, batch=12, rate=5e-3, augment=Augment(crop=(0.9, 1)))
@@ -128,6 +129,7 @@ def test_learns_left_from_right(tmp_path: Path) -> None:
     assert same(weights(tmp_path), model.net.state_dict())
 
 
+@pytest.mark.slow
 def test_shuffled_frames_hide_the_direction(tmp_path: Path) -> None:
     model = tiny()
     recipe = Recipe(steps=120, batch=12, rate=5e-3, shuffle_frames=True, augment=PLAIN)
@@ -137,6 +139,7 @@ def test_shuffled_frames_hide_the_direction(tmp_path: Path) -> None:
     assert evaluate(model, moving(60, seed=2), shuffle_frames=True) == result
 
 
+@pytest.mark.slow
 def test_sparse_lowers_the_activations(tmp_path: Path) -> None:
     levels = []
     for name, sparse in (("with", 5.0), ("without", 0.0)):
@@ -201,6 +204,7 @@ def test_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
     assert all(a > b for a, b in pairwise(rates[10:]))
 
 
+@pytest.mark.slow
 def test_dropout_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     a, b, c = tiny(), tiny(), tiny()
     for model, name, dropout in ((a, "a", 0.5), (b, "b", 0.5), (c, "c", 0.0)):
@@ -231,32 +235,44 @@ def _spawn(target: Any, *arguments: Any) -> Any:
     return process
 
 
-def _train_on(folder: Path) -> None:
+# Where a training is counted and killed: in this package, and where torch writes a file.
+COUNTED = (str(Path(__file__).parents[1] / "gradcam_video"), torch.serialization.__file__)
+
+
+def _train_on(folder: Path, events: int = 0) -> None:
+    """Train, kill -9 at a given call or return of a function; without one write how many are."""
     torch.set_num_threads(1)
+    counted = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal counted
+        if frame.f_code.co_filename.startswith(COUNTED):
+            counted += 1
+            if counted == events:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
     fit(tiny(dropout=0.2), moving(), folder, RUN, resume=True, save_steps=1)
+    sys.setprofile(None)
+    (folder / "events").write_text(str(counted))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_ends_with_the_same_bits(tmp_path: Path) -> None:
-    """kill -9 at random moments, also while a checkpoint is being written."""
+    """kill -9 at random places, also while a checkpoint is being written."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     process = _spawn(_train_on, whole)
     process.join()
     assert process.exitcode == 0
 
-    rng = random.Random(0)
-    checkpoint, reached = broken / "checkpoint.pt", []
+    every = int((whole / "events").read_text())
+    rng, reached = random.Random(0), []
     for _ in range(4):
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        process = _spawn(_train_on, broken)
-        while process.is_alive() and (
-            not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before
-        ):
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
+        process = _spawn(_train_on, broken, rng.randint(every // 10, every // 5))
         process.join()
-        reached.append(torch.load(checkpoint, weights_only=True)["step"])
-    assert reached == sorted(set(reached)) and 0 < reached[0] < RUN.steps
+        assert process.exitcode == -signal.SIGKILL
+        reached.append(torch.load(broken / "checkpoint.pt", weights_only=True)["step"])
+    assert reached == sorted(set(reached)) and 0 < reached[0] < reached[-1] < RUN.steps
     process = _spawn(_train_on, broken)
     process.join()
     assert process.exitcode == 0
@@ -277,6 +293,7 @@ def _share(folder: Path, rank: int, port: int) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -314,6 +331,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_and_saves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -410,6 +428,7 @@ def test_a_change_depends_on_seed_epoch_and_clip_alone() -> None:
     assert not torch.equal(frames, again[0]) and not torch.equal(frames, other[0])  # ty: ignore[invalid-argument-type]
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(tmp_path: Path) -> None:
     a, b = tiny(), tiny()
     fit(a, moving(), tmp_path / "a", replace(RUN, steps=3))
@@ -792,6 +811,7 @@ def something(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_train_and_evaluate_commands(
     something: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,7 @@ def applies(method: str, model: VideoModel) -> bool:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_method_runs_or_says_why_not(name: str) -> None:
     need(name)
@@ -189,6 +190,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None:
     """Without their weights: on the meta device they take no memory."""
@@ -531,6 +533,7 @@ def hub_folder(name: str, folder: Path) -> nn.Module:
     return net.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SSV2)
 def test_a_folder_as_on_the_hub_is_read(name: str, tmp_path: Path) -> None:
     net = hub_folder(name, tmp_path / "m")
