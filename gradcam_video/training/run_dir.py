@@ -86,14 +86,17 @@ class RunDirectory:
                 written.
         """
         state = self._read_checkpoint()
-        for what, value in self.identity.items() if state is not None else ():
+        if state is None:
+            self._open(0)
+            return None
+        for what, value in self.identity.items():
             old = state["identity"].get(what)
             if old != value:
                 raise BadInput(
                     f"{self.out}: the run in it was begun with another {what}"
                     f"{_difference(old, value)}; give the same, or another folder"
                 )
-        self._open(state["step"] if state is not None else 0)
+        self._open(state["step"])
         return state
 
     def _open(self, step: int) -> None:
@@ -122,13 +125,12 @@ class RunDirectory:
             return None
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            state["step"], state["identity"].keys()  # noqa: B018
+            return {**state, "step": int(state["step"]), "identity": dict(state["identity"])}
         except Exception as error:  # what torch raises on a damaged file is not listed
             raise BadInput(
                 f"{path}: not a checkpoint of a training run, or damaged "
                 f"({type(error).__name__}); remove it to begin anew"
             ) from error
-        return state
 
     def _read_log(self) -> list[dict[str, Any]]:
         path = self.out / LOG
