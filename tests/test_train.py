@@ -375,6 +375,27 @@ def test_a_signal_finishes_the_step_and_saves(
     assert [row["step"] for row in log] == [3, 6, 9, 12]
 
 
+def _train_until_interrupted(folder: Path) -> None:
+    os.setsid()  # a process group of its own, as a command in a terminal has
+    recipe, often = replace(RUN, steps=10_000, accumulate=6), Intervals(save=1)
+    try:
+        fit(tiny(), moving(), folder, recipe, intervals=often, workers=2)
+    except KeyboardInterrupt as stopped:
+        (folder / "said.txt").write_text(str(stopped))
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="process groups are of Unix")
+def test_ctrl_c_leaves_the_workers_to_the_training(tmp_path: Path) -> None:
+    """It reaches them, too, and the step is finished all the same."""
+    process = _spawn(_train_until_interrupted, tmp_path)
+    while process.is_alive() and not (tmp_path / "checkpoint.pt").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    process.join()
+    step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
+    assert (tmp_path / "said.txt").read_text() == f"stopped and saved after step {step} of 10000"
+
+
 def test_a_resumed_run_is_evaluated_at_its_end_and_only_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

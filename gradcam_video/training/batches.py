@@ -7,6 +7,7 @@ position alone. So any process can fetch any part, and a resumed run begins in t
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -139,6 +140,7 @@ def load_parts(
         batch_sampler=parts.positions(start, total),
         collate_fn=_collate,
         num_workers=workers,
+        worker_init_fn=_ignore_interrupts,
         pin_memory=pinned,
         generator=torch.Generator(),  # else it draws from the caller's
     )
@@ -149,6 +151,11 @@ def load_parts(
             frames = torch.zeros((1, *stream.shape, 3), dtype=torch.uint8)
             targets = torch.tensor([IGNORED])
         yield frames, targets
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; when to stop is for the training one to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(rows: list[Any]) -> tuple[Tensor | None, Tensor, dict[int, str]]:
