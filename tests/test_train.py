@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -435,6 +436,14 @@ def test_tensorboard_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pytest.importorskip("tensorboard")
     fit(tiny(), moving(), tmp_path, replace(RUN, steps=2), tensorboard=True)
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_what_only_a_training_needs_waits_for_it() -> None:
+    code = "import sys, gradcam_video.training.loop, gradcam_video.cli.train; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"accelerate", "tensorboard", "torch.utils.flop_counter", "torch._dynamo"}
+    assert "gradcam_video.training.step" in said.stdout.split()
+    assert not late & set(said.stdout.split())
 
 
 @pytest.mark.parametrize("package", ["accelerate", "tqdm", "tensorboard"])

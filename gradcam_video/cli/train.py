@@ -66,20 +66,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         BadInput: recipe, data set, network or output folder cannot be used; or interrupted.
     """
-    network, recipe = read_recipe(options.recipe)
-    given = ("batch", "accumulate", "seed")
-    changes = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
-    if options.epochs is not None and options.steps is not None:
-        raise BadInput("--epochs and --steps: give one of them")
-    if options.epochs is not None or options.steps is not None:
-        changes |= {"epochs": options.epochs or 0, "steps": options.steps or 0}
-    if options.shuffle_frames:
-        changes["shuffle_frames"] = True
-    recipe = replace(recipe, **changes)
-    if options.init is not None:
-        network = replace(network, name=options.init, weights="default")
-    if options.weights is not None:
-        network = replace(network, weights=options.weights)
+    network, recipe = _recipe_from(options)
     if options.estimate:
         return _estimate(options, network, recipe)
     for name in ("data", "out"):
@@ -131,6 +118,24 @@ def run(options: argparse.Namespace) -> int:
         print(f"{Path(options.out) / 'model.safetensors'}{found}")
     PartialState().destroy_process_group()
     return 0
+
+
+def _recipe_from(options: argparse.Namespace) -> tuple[Network, Recipe]:
+    """The recipe that was named, and what the other options change in it."""
+    network, recipe = read_recipe(options.recipe)
+    given = ("batch", "accumulate", "seed")
+    changes = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
+    if options.epochs is not None and options.steps is not None:
+        raise BadInput("--epochs and --steps: give one of them")
+    if options.epochs is not None or options.steps is not None:
+        changes |= {"epochs": options.epochs or 0, "steps": options.steps or 0}
+    if options.shuffle_frames:
+        changes["shuffle_frames"] = True
+    if options.init is not None:
+        network = replace(network, name=options.init, weights="default")
+    if options.weights is not None:
+        network = replace(network, weights=options.weights)
+    return network, replace(recipe, **changes)
 
 
 def _data_sets(options: argparse.Namespace, network: Network) -> tuple[Any, Any]:
