@@ -455,7 +455,7 @@ def test_a_missing_package_is_one_line(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(BadInput) as caught:
         fit(tiny(), moving(), tmp_path, replace(RUN, steps=2), tensorboard=True)
-    line = f"{package} is not installed: pip install 'gradcam-video[training]'"
+    line = f"training needs the package {package}: pip install 'gradcam-video[training]'"
     assert str(caught.value) == line
 
 

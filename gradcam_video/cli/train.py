@@ -11,8 +11,7 @@ from typing import Any
 from ..data.datasets import SomethingSomething, annotated_splits
 from ..data.frame_cache import cache
 from ..data.labels import FORTY_NAMES, TEMPLATES
-from ..errors import BadInput
-from ..extras import needs_extra
+from ..errors import BadInput, require
 from ..training.loop import fit
 from ..training.recipe import Network, Recipe, build, cost, read_recipe
 from ..training.run_dir import Intervals
@@ -75,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
     if options.workers < 0:
         raise BadInput(f"--workers {options.workers}: give 0 or more")
 
-    with needs_extra("training"):  # late: --estimate does not wait for Accelerate
-        from accelerate import PartialState
+    require("accelerate", "training", "gradcam-video train")
+    from accelerate import PartialState  # late: --estimate does not wait for it
 
     data, valid = _data_sets(options, network)
     say(f"{data}" + (f"; to choose by: {len(valid)} clips" if valid is not None else ""))

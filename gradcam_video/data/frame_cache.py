@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import BadInput
-from ..extras import needs_extra
 from ..files import atomic_folder
+from ..progress import progress
 from .augment import cover
 from .datasets import Clips, Item, why_not
 
@@ -142,12 +142,10 @@ def _write(
 
     Written as a file, not through a memory map: a full disk is then an error, not a crash.
     """
-    with needs_extra("training"):
-        from tqdm import tqdm
     failures: dict[int, str] = {}
     length = 0  # frames of a clip
     with path.open("wb") as file:
-        for index, clip in enumerate(tqdm(clips, "clips", count, unit="clip", disable=None)):
+        for index, clip in enumerate(progress(clips, "clips", count)):
             if isinstance(clip, str):
                 failures[index] = clip
             elif not length:

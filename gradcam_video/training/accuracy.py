@@ -20,9 +20,9 @@ from ..data.labels import (
     normalise_label,
 )
 from ..errors import BadInput
-from ..extras import needs_extra
 from ..models.modes import evaluating
 from ..models.video_model import VideoModel
+from ..progress import progress
 
 SHUFFLE = 4  # what a random number is drawn for; 1 to 3 are those of batches.py and step.py
 
@@ -69,8 +69,6 @@ def evaluate_share(
     quiet: bool,
 ) -> dict[str, Any]:
     """`evaluate`, shared by several processes: (rank, number of processes)."""
-    with needs_extra("training"):
-        from tqdm import tqdm
     if not len(data):
         raise BadInput("no clips to evaluate on: the data set is empty")
     targets = targets_in(data, model.labels)
@@ -84,7 +82,7 @@ def evaluate_share(
     )
     rows: list[tuple[int, np.ndarray]] = []  # index, logits (K,)
     failed: list[tuple[int, str]] = []
-    for clips in tqdm(loader, "evaluating", unit="batch", disable=True if quiet else None):
+    for clips in progress(loader, "evaluating", unit="batch", show=False if quiet else None):
         failed += [(index, reason) for index, reason in clips if isinstance(reason, str)]
         read = [(index, frames) for index, frames in clips if not isinstance(frames, str)]
         if read:

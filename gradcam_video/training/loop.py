@@ -23,8 +23,7 @@ import torch
 
 from ..data.augment import mirror
 from ..data.datasets import Clips, targets_in
-from ..errors import BadInput
-from ..extras import needs_extra
+from ..errors import BadInput, require
 from ..models.video_model import VideoModel
 from .accuracy import evaluate_share
 from .batches import Parts, Stream, load_parts
@@ -83,11 +82,15 @@ def fit(
         valid_top5, valid_n.
 
     Raises:
+        MissingExtra: Accelerate, tqdm or TensorBoard is not installed.
         BadInput: labels or sizes do not fit, `out` holds another run, or cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the step was finished and saved before.
     """
-    with needs_extra("training"):
-        from tqdm import tqdm
+    needed = ("accelerate", "tqdm", "tensorboard") if tensorboard else ("accelerate", "tqdm")
+    for package in needed:
+        require(package, "training", "training")
+    from tqdm import tqdm
+
     if not len(data):
         raise BadInput("no clips to train on: the data set is empty")
     targets = targets_in(data, model.labels)
@@ -181,11 +184,11 @@ def start_accelerator(precision: str, cpu: bool) -> Accelerator:
     """Accelerate's handle on this machine: devices, precision, other processes.
 
     Raises:
-        BadInput: Accelerate is not installed, or this machine lacks the precision.
+        BadInput: this machine lacks the precision.
     """
-    with needs_extra("training"):  # and here, not above: it is slow to import
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
+    from accelerate import Accelerator  # here, not above: it is slow to import
+    from accelerate.state import AcceleratorState
+
     if precision == "auto":
         precision = "bf16" if torch.cuda.is_available() and not cpu else "no"
     # Accelerate remembers the first call of a process; a second run may want another precision.

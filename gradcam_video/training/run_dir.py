@@ -14,7 +14,6 @@ import torch
 
 from ..data.datasets import Clips
 from ..errors import BadInput
-from ..extras import needs_extra
 from ..files import atomic_write
 from ..models.checkpoints import save_model
 from ..models.video_model import VideoModel
@@ -113,8 +112,8 @@ class RunDirectory:
         except OSError as error:
             raise self._cannot_write(error) from error
         if self._tensorboard:
-            with needs_extra("training"):
-                from torch.utils.tensorboard import SummaryWriter
+            from torch.utils.tensorboard import SummaryWriter
+
             purged = step + 1 if step else None
             folder = os.fspath(self.out / "tensorboard")
             self._board = SummaryWriter(folder, purge_step=purged)
