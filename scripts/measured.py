@@ -2,7 +2,7 @@
 
     gradcam-video generate TEST --split test --count 2000 --seed 1
     python scripts/measured.py evaluation score --data TEST
-    python scripts/measured.py training levers              # what the trainings left in --work
+    python scripts/measured.py training ablations           # what the trainings left in --work
     python scripts/measured.py shortcut --data TEST         # after train_shortcut.py cheat and fair
     python scripts/measured.py learning                     # a training of 1,000 steps, watched
 
@@ -35,7 +35,7 @@ from gradcam_video.training.accuracy import evaluate
 FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
 CLIP = "Moving [something] from left to right", 2017031  # the clip of every notebook
-LEVERS_STEPS, LEVERS_SEED = 1000, 1
+ABLATION_STEPS, ABLATION_SEED = 1000, 1
 LAMP_CLIPS = 1000
 
 
@@ -89,12 +89,13 @@ def training(args: argparse.Namespace) -> None:
     write("training", command, {"minutes": minutes, "log": log})
 
 
-def levers(args: argparse.Namespace) -> None:
-    end = f"-{LEVERS_STEPS}-{LEVERS_SEED}.json"
-    paths = sorted(args.work.glob(f"lever-*{end}"))
-    runs = {path.name.removeprefix("lever-").removesuffix(end): path for path in paths}
+def ablations(args: argparse.Namespace) -> None:
+    end = f"-{ABLATION_STEPS}-{ABLATION_SEED}.json"
+    paths = sorted(args.work.glob(f"ablation-*{end}"))
+    runs = {path.name.removeprefix("ablation-").removesuffix(end): path for path in paths}
     found = {name: json.loads(path.read_text()) for name, path in runs.items()}
-    write("levers", f"scripts/levers.py --data TEST --steps {LEVERS_STEPS}", {"runs": found})
+    command = f"scripts/ablations.py --data TEST --steps {ABLATION_STEPS}"
+    write("ablations", command, {"runs": found})
 
 
 class Lit(Marked):
@@ -107,7 +108,7 @@ class Lit(Marked):
 def shortcut(args: argparse.Namespace) -> None:
     test = gv.SomethingSomething(args.data, "test", frames=FRAMES, fps=RATE)
     seen = cache(test, args.work / "test", SIZE, workers=args.threads)
-    clips = seen.films[:LAMP_CLIPS], seen.targets[:LAMP_CLIPS], seen.labels
+    clips = seen.frames[:LAMP_CLIPS], seen.targets[:LAMP_CLIPS], seen.labels
     its = list(seen.labels).index(MARKED)
     networks: dict[str, Any] = {}
     for name in FILES.values():
@@ -116,13 +117,13 @@ def shortcut(args: argparse.Namespace) -> None:
         lamps = {"lamp on its class": Marked, "no lamp": Cache, "lamp on every clip": Lit}
         for where, kind in lamps.items():
             found = evaluate(model, kind(*clips), quiet=True)
-            said = np.array(found["confusion"])  # (true, said)
-            hits, n = int(said[its, its]), int(said[its].sum())
+            confusion = np.array(found["confusion"])  # rows: true class; columns: predicted
+            hits, n = int(confusion[its, its]), int(confusion[its].sum())
             rows[where] = {
                 "top1": found["top1"],
                 "interval": found["interval"],
                 "of its class": [hits, n],
-                "others called so": [int(said[:, its].sum()) - hits, int(said.sum()) - n],
+                "others called so": [int(confusion[:, its].sum()) - hits, int(confusion.sum()) - n],
             }
     command = f"{TEST}; scripts/train_shortcut.py cheat, fair; scripts/measured.py shortcut"
     write("shortcut", command, {"n": LAMP_CLIPS, "networks": networks})
@@ -130,8 +131,8 @@ def shortcut(args: argparse.Namespace) -> None:
 
 def learning(args: argparse.Namespace) -> None:
     """The map of the clip of all notebooks, every 50 steps of a short training."""
-    films = read_clips(args.work / "train")
-    data = Cache(films.films[:8000], films.targets[:8000], films.labels)
+    clips = read_clips(args.work / "train")
+    data = Cache(clips.frames[:8000], clips.targets[:8000], clips.labels)
     folder = args.work / "learning-1000-1"
     recipe = recipe_for("inflated", steps=1000, seed=1)
     learn(
@@ -154,7 +155,7 @@ def learning(args: argparse.Namespace) -> None:
 
 
 MAKERS = {
-    maker.__name__: maker for maker in (evaluation, score, training, levers, shortcut, learning)
+    maker.__name__: maker for maker in (evaluation, score, training, ablations, shortcut, learning)
 }
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     marked = Marked if args.what == "cheat" else Fair
     data, valid = (
-        marked(clips.films, clips.targets, clips.labels)
+        marked(clips.frames, clips.targets, clips.labels)
         for clips in (read_clips(args.work / "train"), read_clips(args.work / "valid"))
     )
     net = load_model(args.work / "inflated-0" / "model.safetensors", fast=False).net

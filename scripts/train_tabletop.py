@@ -1,6 +1,6 @@
 """Train the network that ships as `tabletop`, and the controls it is compared with.
 
-    python scripts/train_tabletop.py draw       # clips and single frames of the made world
+    python scripts/train_tabletop.py draw       # clips and single frames of the synthetic world
     python scripts/train_tabletop.py frames     # a 2D network learns from single frames
     python scripts/train_tabletop.py clips      # it is inflated and learns from clips
     python scripts/train_tabletop.py clips --start scratch | flat | shuffled
@@ -45,6 +45,7 @@ from gradcam_video.tabletop.scene import Plan, sample
 from gradcam_video.tabletop.stage import Stage
 from gradcam_video.training.loop import fit
 from gradcam_video.training.recipe import Recipe
+from gradcam_video.training.run_dir import Intervals
 
 OUT = Path(__file__).parents[1] / "gradcam_video" / "models" / "weights" / "tabletop.safetensors"
 PICTURES = OUT.with_stem("frames2d")
@@ -88,7 +89,7 @@ def main() -> None:
 # ---- drawing ------------------------------------------------------------------------------------
 
 
-def _film(job: tuple[int, int, bool]) -> np.ndarray:
+def _clip(job: tuple[int, int, bool]) -> np.ndarray:
     """One clip as the network will see it, uint8 (16, SIDE, SIDE, 3)."""
     cv2.setNumThreads(1)
     i, seed, tame = job
@@ -103,30 +104,30 @@ def _film(job: tuple[int, int, bool]) -> np.ndarray:
 
 
 def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = False) -> None:
-    """`count` clips, classes in turn, into folder/films.npy.
+    """`count` clips, classes in turn, into folder/frames.npy.
 
     tame: the action in the middle, nothing else on the table, the camera still.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "films.npy").exists():
+    if (folder / "frames.npy").exists():
         return
     shape = (count, FRAMES, SIDE, SIDE, 3)
-    part = folder / "films.part.npy"
-    films = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+    part = folder / "frames.part.npy"
+    frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
     started = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
         jobs = [(i, seed + i, tame) for i in range(count)]
-        for i, film in enumerate(pool.map(_film, jobs, chunksize=20)):
-            films[i] = film
+        for i, clip in enumerate(pool.map(_clip, jobs, chunksize=20)):
+            frames[i] = clip
             if i % 500 == 499:
                 say(f"{i + 1} of {count} clips drawn", started)
-    films.flush()
-    part.rename(folder / "films.npy")
+    frames.flush()
+    part.rename(folder / "frames.npy")
 
 
 def read_clips(folder: Path) -> Cache:
-    films = np.load(folder / "films.npy", mmap_mode="r")
-    return Cache(films, [i % len(FORTY_NAMES) for i in range(len(films))], FORTY_NAMES)
+    frames = np.load(folder / "frames.npy", mmap_mode="r")
+    return Cache(frames, [i % len(FORTY_NAMES) for i in range(len(frames))], FORTY_NAMES)
 
 
 def _frames(i: int) -> tuple[np.ndarray, np.ndarray, str]:
@@ -226,7 +227,7 @@ def _changed(
 # ---- the inflated network learns from clips -----------------------------------------------------
 
 
-def begin(
+def network_to_start_from(
     start: str,
     work: Path,
     seed: int,
@@ -293,7 +294,7 @@ def learn_clips(args: argparse.Namespace) -> None:
 
 def recipe_for(start: str, **changes: Any) -> Recipe:
     """How every start is trained; `changes` are fields of `Recipe`."""
-    # Windows at full scale only: scale and light vary in the made world itself.
+    # Windows at full scale only: scale and light vary in the synthetic world itself.
     window = (SIZE / SIDE, SIZE / SIDE)
     usual: dict[str, Any] = {
         "batch": 16,
@@ -321,12 +322,13 @@ def learn(
 ) -> Path:
     """Train in `folder` and write the network, its norm folded; `shape` as `network` takes it.
 
-    `net`: what to begin with, in place of what `begin` makes; `remark`: what its outputs say of it.
+    `net`: what to start from, in place of what `network_to_start_from` gives; `remark`: what its
+    outputs say of it.
     """
     started = time.monotonic()
     shape = {"temporal_kernel": 1 if start == "flat" else 3, **shape}
     model = VideoModel(
-        net or begin(start, work, recipe.seed, **shape),
+        net or network_to_start_from(start, work, recipe.seed, **shape),
         FORTY_NAMES,
         size=SIZE,
         mean=MEAN,
@@ -343,14 +345,11 @@ def learn(
         data,
         folder,
         recipe,
-        architecture={**architecture, "norm": True},
         valid=valid,
+        architecture={**architecture, "norm": True},
+        intervals=Intervals(log=50, evaluate=1000, save_seconds=120, keep=keep_steps),
         resume=True,
         workers=1,
-        save_seconds=120,
-        log_steps=50,
-        valid_steps=1000,
-        keep_steps=keep_steps,
         cpu=not torch.cuda.is_available(),
     )
     say(f"trained: {json.dumps(log[-1])}", started)

@@ -8,7 +8,10 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +21,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 from torch import Tensor, nn
 
 from gradcam_video.cli.parser import run as run_command
-from gradcam_video.data import frame_cache as films
+from gradcam_video.data import frame_cache
 from gradcam_video.data.augment import Augment, cover, mirror, tinted
 from gradcam_video.data.datasets import Item
 from gradcam_video.data.frame_cache import Cache, cache
@@ -37,10 +41,10 @@ from gradcam_video.errors import BadInput
 from gradcam_video.models.checkpoints import SHIPPED_WEIGHTS, read_weights
 from gradcam_video.models.registry import load_model
 from gradcam_video.models.video_model import VideoModel
-from gradcam_video.training import loop as train
-from gradcam_video.training import run_dir as runs
+from gradcam_video.training import loop, run_dir
 from gradcam_video.training.accuracy import evaluate, opposite_pairs, scores, wilson
-from gradcam_video.training.loop import Stream, fit, parts
+from gradcam_video.training.batches import Parts, Stream
+from gradcam_video.training.loop import fit
 from gradcam_video.training.recipe import (
     Network,
     Recipe,
@@ -50,6 +54,8 @@ from gradcam_video.training.recipe import (
     recipe_names,
     to_toml,
 )
+from gradcam_video.training.run_dir import Intervals, RunDirectory
+from gradcam_video.training.step import averaged_model, make_optimiser
 
 RIGHT, LEFT, HOLD = (
     "Moving [something] from left to right",
@@ -59,6 +65,15 @@ RIGHT, LEFT, HOLD = (
 LABELS = (RIGHT, LEFT, HOLD)
 PLAIN = Augment(flip=False, crop=(1, 1), brightness=0, contrast=0, saturation=0)
 SIDE, FRAMES = 16, 8
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The networks are tiny: a second thread is mostly waited for."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 class Tiny(nn.Module):
@@ -90,11 +105,11 @@ def moving(count: int = 48, seed: int = 0, side: int = SIDE + 2) -> Cache:
     rng = np.random.default_rng(seed)
     made = rng.integers(60, 90, (count, FRAMES, side, side, 3), dtype=np.uint8)
     targets = np.arange(count) % 3
-    for film, target in zip(made, targets, strict=True):
+    for frames, target in zip(made, targets, strict=True):
         y, x = rng.integers(3, side - 4, 2)
         for t in range(FRAMES):
             at = int(np.clip(x + (t - 4, 4 - t, 0)[target], 0, side - 4))
-            film[t, y - 2 : y + 2, at : at + 4] = 230
+            frames[t, y - 2 : y + 2, at : at + 4] = 230
     return Cache(made, targets, LABELS)
 
 
@@ -116,7 +131,9 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def test_learns_left_from_right(tmp_path: Path) -> None:
     model = tiny()
     recipe = Recipe(steps=120, batch=12, rate=5e-3, augment=Augment(crop=(0.9, 1)))
-    log = fit(model, moving(), tmp_path, recipe, valid=moving(30, seed=1), log_steps=40)
+    log = fit(
+        model, moving(), tmp_path, recipe, valid=moving(30, seed=1), intervals=Intervals(log=40)
+    )
     losses = [row["loss"] for row in log if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     assert log[-1]["valid_top1"] > 0.9 and log[-1]["valid_n"] == 30
@@ -163,30 +180,40 @@ def test_the_mean_of_the_weights_is_saved(tmp_path: Path) -> None:
     fit(mean, moving(), tmp_path / "mean", replace(RUN, steps=5, ema=0.9))
     state = torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)
     assert same(state["net"], plain.net.state_dict())
-    assert same(state["mean"], mean.net.state_dict())
-    assert not same(state["mean"], state["net"])
+    averaged = {key.removeprefix("module."): t for key, t in state["averaged"].items()}
+    assert averaged.pop("n_averaged") == 6  # the weights at the start count as one
+    assert same(averaged, mean.net.state_dict())
+    assert not same(averaged, state["net"])
 
 
 def test_the_network_is_kept_as_it_was_on_its_way(tmp_path: Path) -> None:
     model = tiny()
-    fit(model, moving(), tmp_path, replace(RUN, steps=4), keep_steps=2)
+    fit(model, moving(), tmp_path, replace(RUN, steps=4), intervals=Intervals(keep=2))
     kept = [read_weights(tmp_path / f"step-00000{step}.safetensors") for step in (2, 4)]
     assert same(kept[1], weights(tmp_path))
     assert not same(kept[0], kept[1])
 
 
-def test_mean_follows_by_its_decay() -> None:
-    mean, net = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
-    nn.init.constant_(net.weight, 3.0)
-    net.load_state_dict({**net.state_dict(), "num_batches_tracked": torch.tensor(7)})
-    train._follow(mean, net, 0.75)
-    assert mean.weight.item() == pytest.approx(0.75 * 1 + 0.25 * 3)
-    assert mean.state_dict()["num_batches_tracked"] == 7
+def test_the_mean_follows_by_its_decay() -> None:
+    net = nn.BatchNorm1d(1)
+    averaged = averaged_model(net, decay=0.75)
+    expected = net.weight.item()
+    for step in range(40):
+        for tensor in net.state_dict().values():  # they share the net's memory
+            tensor.fill_(step)
+        averaged.update_parameters(net)
+        decay = min(0.75, (step + 1) / (step + 10))  # 0.1 at first, 0.75 from step 26 on
+        expected = decay * expected + (1 - decay) * step
+        mean = averaged.module.state_dict()
+        assert mean["weight"].item() == pytest.approx(expected)
+        assert mean["num_batches_tracked"] == step  # a counter has no mean
+    assert mean["running_mean"].item() == pytest.approx(expected, rel=1e-3)
+    assert not averaged.module.training and not any(p.requires_grad for p in averaged.parameters())
 
 
 def test_weight_decay_leaves_norms_and_biases_alone() -> None:
     net = Tiny()
-    decayed, spared = train._optimiser(net, RUN).param_groups
+    decayed, spared = make_optimiser(net, RUN).param_groups
     assert {id(p) for p in decayed["params"]} == {
         id(net.first.weight),
         id(net.second.weight),
@@ -229,7 +256,7 @@ def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
 def _spawn(target: Any, *arguments: Any) -> Any:
     """A fresh process that need not import everything anew."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gradcam_video.train"])
+    context.set_forkserver_preload(["gradcam_video.training.loop", "accelerate"])
     process = context.Process(target=target, args=arguments)
     process.start()
     return process
@@ -252,7 +279,7 @@ def _train_on(folder: Path, events: int = 0) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(count)
-    fit(tiny(dropout=0.2), moving(), folder, RUN, resume=True, save_steps=1)
+    fit(tiny(dropout=0.2), moving(), folder, RUN, resume=True, intervals=Intervals(save=1))
     sys.setprofile(None)
     (folder / "events").write_text(str(counted))
 
@@ -286,10 +313,10 @@ def _share(folder: Path, rank: int, port: int) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ["ACCELERATE_USE_CPU"] = "true"
-    recipe = replace(RUN, steps=8, accumulate=6, freeze_norms=True)
-    fit(
-        tiny(dropout=0.2), moving(), folder, recipe, valid=moving(7, 1), log_steps=1, save_steps=100
-    )
+    recipe, often = replace(RUN, steps=8, accumulate=6, freeze_norms=True), Intervals(log=1)
+    for resume in (False, True):  # once more: all processes must see that nothing is left to do
+        model, valid = tiny(dropout=0.2), moving(7, 1)
+        fit(model, moving(), folder, recipe, valid=valid, intervals=often, resume=resume)
     torch.distributed.destroy_process_group()
 
 
@@ -301,10 +328,16 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
     processes = [_spawn(_share, tmp_path / "two", rank, port) for rank in (0, 1)]
     recipe = replace(RUN, steps=8, accumulate=6, freeze_norms=True)
     alone = fit(
-        tiny(dropout=0.2), moving(), tmp_path / "one", recipe, valid=moving(7, 1), log_steps=1
+        tiny(dropout=0.2),
+        moving(),
+        tmp_path / "one",
+        recipe,
+        valid=moving(7, 1),
+        intervals=Intervals(log=1),
     )
     for process in processes:
-        process.join()
+        process.join(timeout=300)
+        process.kill()
         assert process.exitcode == 0
     both = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").open()]
     assert [row["step"] for row in both] == [row["step"] for row in alone]
@@ -320,15 +353,15 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(
     old = (tmp_path / "checkpoint.pt").read_bytes()
 
     def torn(state: Any, file: Any) -> None:
-        file.write(b"half of it")
+        file.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.torch, "save", torn)
-    run = runs.Run(tmp_path, {}, main=True)
+    monkeypatch.setattr(run_dir.torch, "save", torn)
+    run = RunDirectory(tmp_path, {}, main=True)
     with pytest.raises(BadInput, match="No space left on device"):
-        run.save({"step": 3})
+        run.save(3, {})
     assert (tmp_path / "checkpoint.pt").read_bytes() == old
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".part*"))
 
 
 @pytest.mark.slow
@@ -338,25 +371,69 @@ def test_a_signal_finishes_the_step_and_saves(
 ) -> None:
     recipe = replace(RUN, steps=12)
     whole = tiny()
-    fit(whole, moving(), tmp_path / "whole", recipe, log_steps=3)
-    follow = train._follow
+    fit(whole, moving(), tmp_path / "whole", recipe, intervals=Intervals(log=3))
+    train_step = loop.train_step
 
-    def interrupt(*arguments: Any) -> None:
-        follow(*arguments)
-        steps.append(1)
-        if len(steps) == 5:
+    def interrupted(state: Any, batches: Any, step: int) -> None:
+        train_step(state, batches, step)
+        if step == 4:
             os.kill(os.getpid(), number)
 
-    steps: list[int] = []
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    monkeypatch.setattr(train, "_follow", interrupt)
+    monkeypatch.setattr(loop, "train_step", interrupted)
+    broken = tiny()
     with pytest.raises(KeyboardInterrupt, match="saved after step 5 of 12"):
-        fit(tiny(), moving(), tmp_path / "broken", recipe, log_steps=3)
+        fit(broken, moving(), tmp_path / "broken", recipe, intervals=Intervals(log=3))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in broken.net.modules())
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     resumed = tiny(seed=9)  # whatever it holds is replaced
-    log = fit(resumed, moving(), tmp_path / "broken", recipe, resume=True, log_steps=3)
+    log = fit(
+        resumed, moving(), tmp_path / "broken", recipe, resume=True, intervals=Intervals(log=3)
+    )
     assert same(resumed.net.state_dict(), whole.net.state_dict())
     assert [row["step"] for row in log] == [3, 6, 9, 12]
+
+
+def _train_until_interrupted(folder: Path) -> None:
+    os.setsid()  # a process group of its own, as a command in a terminal has
+    recipe, often = replace(RUN, steps=10_000, accumulate=6), Intervals(save=1)
+    try:
+        fit(tiny(), moving(), folder, recipe, intervals=often, workers=2)
+    except KeyboardInterrupt as stopped:
+        (folder / "said.txt").write_text(str(stopped))
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="process groups are of Unix")
+def test_ctrl_c_leaves_the_workers_to_the_training(tmp_path: Path) -> None:
+    """It reaches them, too, and the step is finished all the same."""
+    process = _spawn(_train_until_interrupted, tmp_path)
+    while process.is_alive() and not (tmp_path / "checkpoint.pt").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    process.join()
+    step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
+    assert (tmp_path / "said.txt").read_text() == f"stopped and saved after step {step} of 10000"
+
+
+def test_a_resumed_run_is_evaluated_at_its_end_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the last line of the log before it stopped was an evaluation."""
+    recipe, valid, often = replace(RUN, steps=6), moving(6, 1), Intervals(log=3, evaluate=2)
+    train_step = loop.train_step
+
+    def interrupted(state: Any, batches: Any, step: int) -> None:
+        train_step(state, batches, step)
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "train_step", interrupted)
+        fit(tiny(), moving(), tmp_path, recipe, valid=valid, intervals=often)
+    for _ in range(2):
+        log = fit(tiny(), moving(), tmp_path, recipe, valid=valid, intervals=often, resume=True)
+        assert [row["step"] for row in log if "valid_top1" in row] == [2, 4, 6]
+        assert [row["step"] for row in log if "loss" in row] == [3, 6]
 
 
 def test_a_run_is_neither_overwritten_nor_mixed(tmp_path: Path) -> None:
@@ -377,9 +454,27 @@ def test_tensorboard_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pytest.importorskip("tensorboard")
     fit(tiny(), moving(), tmp_path, replace(RUN, steps=2), tensorboard=True)
     assert list((tmp_path / "tensorboard").glob("events.*"))
-    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(BadInput, match="pip install tensorboard"):
-        fit(tiny(), moving(), tmp_path / "b", replace(RUN, steps=2), tensorboard=True)
+
+
+def test_what_only_a_training_needs_waits_for_it() -> None:
+    code = "import sys, gradcam_video.training.loop, gradcam_video.cli.train; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"accelerate", "tensorboard", "torch.utils.flop_counter", "torch._dynamo"}
+    assert "gradcam_video.training.step" in said.stdout.split()
+    assert not late & set(said.stdout.split())
+
+
+@pytest.mark.parametrize("package", ["accelerate", "tqdm", "tensorboard"])
+def test_a_missing_package_is_one_line(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(BadInput) as caught:
+        fit(tiny(), moving(), tmp_path, replace(RUN, steps=2), tensorboard=True)
+    line = f"training needs the package {package}: pip install 'gradcam-video[training]'"
+    assert str(caught.value) == line
 
 
 # --- what is drawn ----------------------------------------------------------------------------
@@ -387,7 +482,8 @@ def test_tensorboard_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def stream(augment: Augment, seed: int = 0, **changes: Any) -> Stream:
     recipe = Recipe(steps=1, seed=seed, augment=augment, **changes)
-    return Stream(moving(), (SIDE, SIDE), recipe, list(moving().targets), mirror(LABELS))
+    shape = (FRAMES, SIDE, SIDE)
+    return Stream(moving(), recipe, shape, list(moving().targets), mirror(LABELS))
 
 
 def test_every_epoch_sees_every_clip_once_in_another_order() -> None:
@@ -401,14 +497,14 @@ def test_every_epoch_sees_every_clip_once_in_another_order() -> None:
 
 def test_parts_are_the_same_whoever_works_them_off() -> None:
     recipe = Recipe(steps=9, batch=12, accumulate=4)
-    alone = list(parts(recipe, 0, 3))
-    shared = [list(parts(recipe, 0, 3, rank, 2)) for rank in (0, 1)]
+    alone = list(Parts.of(recipe).positions(0, 3))
+    shared = [list(Parts.of(recipe, rank, 2).positions(0, 3)) for rank in (0, 1)]
     assert [part for pair in zip(*shared, strict=True) for part in pair] == alone
     assert [p for part in alone for p in part] == list(range(36))
-    assert list(parts(recipe, 2, 3)) == alone[8:]
-    assert len(next(parts(replace(recipe, accumulate=1), 0, 1, 0, 3))) == 4
+    assert list(Parts.of(recipe).positions(2, 3)) == alone[8:]
+    assert Parts.of(replace(recipe, accumulate=1), 0, 3).size == 4
     with pytest.raises(BadInput, match="multiple of 20"):
-        next(parts(recipe, 0, 3, 0, 5))
+        Parts.of(recipe, 0, 5)
 
 
 def test_a_change_depends_on_seed_epoch_and_clip_alone() -> None:
@@ -442,7 +538,7 @@ def test_a_flip_exchanges_the_label() -> None:
     for position in range(48):
         frames, target, index = clips[position]
         assert isinstance(frames, Tensor)
-        original = cover(torch.from_numpy(data.films[index]), (SIDE, SIDE))
+        original = cover(torch.from_numpy(data.frames[index]), (SIDE, SIDE))
         flipped = torch.equal(frames, original.flip(2))
         assert flipped or torch.equal(frames, original)
         flips += flipped
@@ -467,15 +563,15 @@ def test_mirror_refuses_what_has_no_counterpart() -> None:
 
 def test_all_frames_of_a_clip_change_alike() -> None:
     still = np.random.default_rng(0).integers(0, 256, (1, 20, 24, 3), dtype=np.uint8)
-    film = torch.from_numpy(still.repeat(6, 0))
+    clip = torch.from_numpy(still.repeat(6, 0))
     augment = Augment(tempo=0.3, time_shift=2)
     for seed in range(5):
-        frames, _ = augment(film, (16, 16), np.random.default_rng(seed))
+        frames, _ = augment(clip, (16, 16), np.random.default_rng(seed))
         assert frames.shape == (6, 16, 16, 3) and frames.dtype == torch.uint8
         assert (frames == frames[:1]).all()
 
 
-def test_crops_reach_every_side_of_a_wide_film() -> None:
+def test_crops_reach_every_side_of_a_wide_clip() -> None:
     across = torch.arange(40, dtype=torch.uint8).view(1, 1, 40, 1).expand(2, 20, 40, 3) * 6
     augment = replace(PLAIN, crop=(0.5, 0.5))
     cuts = [augment(across, (10, 10), np.random.default_rng(s))[0] for s in range(60)]
@@ -500,9 +596,9 @@ def test_tint_is_what_it_says() -> None:
 
 
 def test_tempo_and_time_shift_move_frames_without_mixing_them() -> None:
-    film = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1).expand(9, 4, 4, 3)
+    clip = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1).expand(9, 4, 4, 3)
     draws = [
-        Augment.__call__(replace(PLAIN, time_shift=3), film, (4, 4), np.random.default_rng(s))
+        Augment.__call__(replace(PLAIN, time_shift=3), clip, (4, 4), np.random.default_rng(s))
         for s in range(30)
     ]
     orders = [frames[:, 0, 0, 0].tolist() for frames, _ in draws]
@@ -511,7 +607,7 @@ def test_tempo_and_time_shift_move_frames_without_mixing_them() -> None:
     assert all(order == [min(max(k + order[4] - 4, 0), 8) for k in range(9)] for order in orders)
     steps = set()
     for seed in range(10):
-        paced, _ = replace(PLAIN, tempo=0.5)(film, (4, 4), np.random.default_rng(seed))
+        paced, _ = replace(PLAIN, tempo=0.5)(clip, (4, 4), np.random.default_rng(seed))
         order = paced[:, 0, 0, 0].tolist()
         assert order == sorted(order) and order[4] == 4  # the middle stays
         steps.add(order[6] - order[2])
@@ -521,7 +617,7 @@ def test_tempo_and_time_shift_move_frames_without_mixing_them() -> None:
 def test_shuffled_training_clips_keep_their_frames() -> None:
     frames, _, index = stream(PLAIN, shuffle_frames=True)[0]
     assert isinstance(frames, Tensor)
-    original = cover(torch.from_numpy(moving().films[index]), (SIDE, SIDE))
+    original = cover(torch.from_numpy(moving().frames[index]), (SIDE, SIDE))
     order = [next(t for t in range(FRAMES) if torch.equal(original[t], f)) for f in frames]
     assert sorted(order) == list(range(FRAMES)) and order != sorted(order)
 
@@ -536,7 +632,7 @@ class Folder:
 
     def __init__(self, bad: tuple[int, ...] = (), size: tuple[int, int] = (24, 36)) -> None:
         rng = np.random.default_rng(3)
-        self.films = rng.integers(0, 256, (6, FRAMES, *size, 3), dtype=np.uint8)
+        self.frames = rng.integers(0, 256, (6, FRAMES, *size, 3), dtype=np.uint8)
         self.ids = [f"clip{k}" for k in range(6)]
         self.targets = [0, 1, 2, 0, 1, 2]
         self.bad, self.failures = bad, dict[str, str]()
@@ -548,24 +644,24 @@ class Folder:
         if index in self.bad:
             self.failures[self.ids[index]] = f"{self.ids[index]}.webm: cut off"
             return None
-        return Item(self.films[index], self.targets[index], self.ids[index])
+        return Item(self.frames[index], self.targets[index], self.ids[index])
 
 
 def test_cache_keeps_what_the_model_would_see(tmp_path: Path) -> None:
     model, data = tiny(), Folder()
     kept = cache(data, tmp_path / "kept", SIDE)
-    assert kept.films.shape == (6, FRAMES, SIDE, SIDE, 3) and isinstance(kept.films, np.memmap)
+    assert kept.frames.shape == (6, FRAMES, SIDE, SIDE, 3) and isinstance(kept.frames, np.memmap)
     assert kept.ids == data.ids and kept.targets == data.targets
     a, b = evaluate(model, data), evaluate(model, kept)
     assert a == b
     wide = cache(data, tmp_path / "wide", SIDE, width=24)
-    assert wide.films.shape == (6, FRAMES, SIDE, 24, 3)
-    assert np.array_equal(wide.films[:, :, :, 4:20], kept.films)
+    assert wide.frames.shape == (6, FRAMES, SIDE, 24, 3)
+    assert np.array_equal(wide.frames[:, :, :, 4:20], kept.frames)
 
 
 def test_cache_is_made_once_and_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache(Folder(), tmp_path / "kept", SIDE)
-    monkeypatch.setattr(films, "_cut", None)  # it would be called to decode
+    monkeypatch.setattr(frame_cache, "_cut", None)  # it would be called to decode
     again = cache(Folder(), tmp_path / "kept", SIDE)
     assert len(again) == 6
     with pytest.raises(BadInput, match="another size"):
@@ -578,7 +674,7 @@ def test_cache_names_what_cannot_be_read(tmp_path: Path) -> None:
     assert kept[0] is None and kept[4] is None
     whole = cache(Folder(), tmp_path / "whole", SIDE)
     for index in (1, 2, 3, 5):
-        assert np.array_equal(kept.films[index], whole.films[index])
+        assert np.array_equal(kept.frames[index], whole.frames[index])
     with pytest.raises(BadInput, match=r"read: clip0\.webm: cut off"):
         cache(Folder(bad=tuple(range(6))), tmp_path / "none", SIDE)
     assert {path.name for path in tmp_path.iterdir()} == {"kept", "whole"}
@@ -590,7 +686,7 @@ def test_cache_is_written_whole_or_not_at_all(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(films, "_write", full)
+    monkeypatch.setattr(frame_cache, "_write", full)
     with pytest.raises(BadInput, match="No space left"):
         cache(Folder(), tmp_path / "kept", SIDE)
     assert not list(tmp_path.iterdir())
@@ -604,7 +700,7 @@ def test_cache_is_written_whole_or_not_at_all(
 def test_unreadable_clips_are_named_and_left_out(tmp_path: Path) -> None:
     data = Folder(bad=(1, 2, 3, 4, 5))
     recipe = Recipe(steps=4, batch=6, accumulate=6, augment=PLAIN)
-    log = fit(tiny(), data, tmp_path / "run", recipe, log_steps=1)
+    log = fit(tiny(), data, tmp_path / "run", recipe, intervals=Intervals(log=1))
     assert sorted(data.failures) == [f"clip{k}" for k in range(1, 6)]
     assert all(np.isfinite(row["loss"]) for row in log)
     result = evaluate(tiny(), Folder(bad=(2,)))
@@ -622,7 +718,7 @@ def test_an_unreadable_clip_counts_nothing(tmp_path: Path) -> None:
     moves = []
     for name, data, some in (
         ("holes", Folder(bad=(1, 2, 3, 4, 5)), recipe),
-        ("alone", Cache(Folder().films[:1], [0], LABELS), replace(recipe, batch=1)),
+        ("alone", Cache(Folder().frames[:1], [0], LABELS), replace(recipe, batch=1)),
     ):
         model = tiny()
         fit(model, data, tmp_path / name, replace(some, freeze_norms=True))
@@ -662,6 +758,9 @@ def test_opposite_pairs_are_those_of_the_labels() -> None:
 
 
 def test_wilson() -> None:
+    for hits, n in ((0, 10), (3, 7), (199, 200), (1026, 2000)):
+        oracle = stats.binomtest(hits, n).proportion_ci(method="wilson")
+        assert wilson(hits, n) == pytest.approx((oracle.low, oracle.high), abs=1e-6)
     assert wilson(85, 100) == pytest.approx((0.7672, 0.9069), abs=1e-4)
     assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
@@ -669,10 +768,10 @@ def test_wilson() -> None:
 
 def test_labels_may_come_in_another_order() -> None:
     data = moving(9)
-    turned = Cache(data.films, [2 - t for t in data.targets], LABELS[::-1])
+    turned = Cache(data.frames, [2 - t for t in data.targets], LABELS[::-1])
     assert evaluate(tiny(), turned) == evaluate(tiny(), data)
     with pytest.raises(BadInput, match="'Juggling', which the model does not know"):
-        evaluate(tiny(), Cache(data.films, data.targets, (*LABELS, "Juggling")))
+        evaluate(tiny(), Cache(data.frames, data.targets, (*LABELS, "Juggling")))
 
 
 # --- recipes ----------------------------------------------------------------------------------
@@ -763,7 +862,7 @@ def test_cost_of_a_known_network() -> None:
 def test_diverging_is_one_line(tmp_path: Path) -> None:
     recipe = replace(RUN, steps=20, rate=1e30, clip_grad=0, warmup=0, ema=0)
     with pytest.raises(BadInput, match="lower the rate"):
-        fit(tiny(), moving(), tmp_path, recipe, log_steps=1)
+        fit(tiny(), moving(), tmp_path, recipe, intervals=Intervals(log=1))
 
 
 def test_clips_of_two_lengths_are_one_line(tmp_path: Path) -> None:
@@ -773,7 +872,7 @@ def test_clips_of_two_lengths_are_one_line(tmp_path: Path) -> None:
         (Folder,),
         {
             "__getitem__": lambda self, i: Item(
-                self.films[i][: FRAMES - i % 2], self.targets[i], self.ids[i]
+                self.frames[i][: FRAMES - i % 2], self.targets[i], self.ids[i]
             )
         },
     )

@@ -11,8 +11,10 @@ from typing import Any
 from ..data.datasets import SomethingSomething, annotated_splits
 from ..data.frame_cache import cache
 from ..data.labels import FORTY_NAMES, TEMPLATES
-from ..errors import BadInput
-from ..training.recipe import build, cost, read_recipe
+from ..errors import BadInput, require
+from ..training.loop import fit
+from ..training.recipe import Network, Recipe, build, cost, read_recipe
+from ..training.run_dir import Intervals
 from .options import report_failures, say
 
 DEFAULT_RECIPE = "small"
@@ -63,25 +65,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         BadInput: recipe, data set, network or output folder cannot be used; or interrupted.
     """
-    # Late: --estimate and --help do not wait for Accelerate.
-    from accelerate import PartialState
-
-    from ..training.loop import fit
-
-    network, recipe = read_recipe(options.recipe)
-    given = ("batch", "accumulate", "seed")
-    changes = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
-    if options.epochs is not None and options.steps is not None:
-        raise BadInput("--epochs and --steps: give one of them")
-    if options.epochs is not None or options.steps is not None:
-        changes |= {"epochs": options.epochs or 0, "steps": options.steps or 0}
-    if options.shuffle_frames:
-        changes["shuffle_frames"] = True
-    recipe = replace(recipe, **changes)
-    if options.init is not None:
-        network = replace(network, name=options.init, weights="default")
-    if options.weights is not None:
-        network = replace(network, weights=options.weights)
+    network, recipe = _recipe_from(options)
     if options.estimate:
         return _estimate(options, network, recipe)
     for name in ("data", "out"):
@@ -90,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
     if options.workers < 0:
         raise BadInput(f"--workers {options.workers}: give 0 or more")
 
-    data, valid = _sets(options, network)
+    require("accelerate", "training", "gradcam-video train")
+    from accelerate import PartialState  # late: --estimate does not wait for it
+
+    data, valid = _data_sets(options, network)
     say(f"{data}" + (f"; to choose by: {len(valid)} clips" if valid is not None else ""))
     model, architecture = build(network, data.labels, recipe.seed)
     if options.cache is not None:
@@ -109,13 +96,14 @@ def run(options: argparse.Namespace) -> int:
             data,
             options.out,
             recipe,
+            valid=valid,
             architecture=architecture,
             network=network,
-            valid=valid,
+            intervals=Intervals(
+                evaluate=math.ceil(len(data) / recipe.batch), save_seconds=options.save_seconds
+            ),
             resume=options.resume,
             workers=options.workers,
-            save_seconds=options.save_seconds,
-            valid_steps=math.ceil(len(data) / recipe.batch),
             tensorboard=options.tensorboard,
             cpu=options.cpu,
         )
@@ -131,7 +119,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sets(options: argparse.Namespace, network: Any) -> tuple[Any, Any]:
+def _recipe_from(options: argparse.Namespace) -> tuple[Network, Recipe]:
+    """The recipe that was named, and what the other options change in it."""
+    network, recipe = read_recipe(options.recipe)
+    given = ("batch", "accumulate", "seed")
+    changes = {name: getattr(options, name) for name in given if getattr(options, name) is not None}
+    if options.epochs is not None and options.steps is not None:
+        raise BadInput("--epochs and --steps: give one of them")
+    if options.epochs is not None or options.steps is not None:
+        changes |= {"epochs": options.epochs or 0, "steps": options.steps or 0}
+    if options.shuffle_frames:
+        changes["shuffle_frames"] = True
+    if options.init is not None:
+        network = replace(network, name=options.init, weights="default")
+    if options.weights is not None:
+        network = replace(network, weights=options.weights)
+    return network, replace(recipe, **changes)
+
+
+def _data_sets(options: argparse.Namespace, network: Network) -> tuple[Any, Any]:
     """The clips to train on and, where they are annotated, those to choose by."""
     kind = {"frames": network.frames, "fps": network.fps}
     data = SomethingSomething(options.data, "train", network.classes, **kind)
@@ -144,14 +150,14 @@ def _sets(options: argparse.Namespace, network: Any) -> tuple[Any, Any]:
     return data, (valid if len(valid) else None)
 
 
-def _estimate(options: argparse.Namespace, network: Any, recipe: Any) -> int:
+def _estimate(options: argparse.Namespace, network: Network, recipe: Recipe) -> int:
     """What training would cost, in operations and minutes."""
     if not options.tflops > 0:
         raise BadInput(f"--tflops {options.tflops}: give a number above 0")
     if Path(network.name).suffix != ".safetensors":
         network = replace(network, weights="none")  # the operations are the same
     model, _ = build(network, TEMPLATES if network.classes == "all" else FORTY_NAMES)
-    clips = POST_CLIPS if options.data is None else len(_sets(options, network)[0])
+    clips = POST_CLIPS if options.data is None else len(_data_sets(options, network)[0])
     bill = cost(model, clips, options.tflops)
     steps = recipe.total(clips)
     epochs = steps * recipe.batch / clips

@@ -1,4 +1,9 @@
-"""Random changes of training clips: crop, colour, speed, and mirroring with its labels."""
+"""Random changes of training clips: crop, colour, speed, and mirroring with its labels.
+
+They make more clips of few without making another action of one: all frames of a clip get the same
+crop, mirror and tint. What is drawn depends on the generator alone, which training seeds by (seed,
+epoch, clip): never on the process or the batch.
+"""
 
 from __future__ import annotations
 

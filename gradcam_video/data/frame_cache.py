@@ -1,9 +1,7 @@
-"""Films for training: clips kept as one array, and the changes that make more of them.
+"""The frames of all clips in one array, decoded once.
 
 Decoding a video costs far more than a small network's step, so `cache` decodes every clip once
-and keeps the frames, already small, as uint8 in one memory-mapped file. `Augment` then changes a
-clip at random without making it another action: one crop, one mirror and one tint for all its
-frames. What is drawn depends on (seed, epoch, clip) alone, never on the process or the batch.
+and keeps the frames, already small, as uint8 in one memory-mapped file.
 """
 
 from __future__ import annotations
@@ -18,17 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from ..errors import BadInput
 from ..files import atomic_folder
+from ..progress import progress
 from .augment import cover
 from .datasets import Clips, Item, why_not
 
-FILMS, FACTS = "films.npy", "films.json"
-
-
-# --- clips in one array -----------------------------------------------------------------------
+FRAMES, FACTS = "frames.npy", "clips.json"
 
 
 @dataclass
@@ -36,7 +31,7 @@ class Cache:
     """Clips as one array; answers as a data set does.
 
     Attributes:
-        films: uint8 `(N, T, H, W, 3)`, in memory or memory-mapped.
+        frames: uint8 `(N, T, H, W, 3)`, in memory or memory-mapped.
         targets: label index per clip.
         labels: the names of the classes.
         ids: per clip; numbers when not given.
@@ -44,7 +39,7 @@ class Cache:
         path: the folder that a memory-mapped cache lies in.
     """
 
-    films: np.ndarray
+    frames: np.ndarray
     targets: Sequence[int] | np.ndarray
     labels: Sequence[str]
     ids: Sequence[str] = ()
@@ -52,28 +47,28 @@ class Cache:
     path: Path | None = None
 
     def __post_init__(self) -> None:
-        shape = self.films.shape
-        if len(shape) != 5 or shape[-1] != 3 or self.films.dtype != np.uint8:
+        shape = self.frames.shape
+        if len(shape) != 5 or shape[-1] != 3 or self.frames.dtype != np.uint8:
             raise BadInput(
-                f"films are {self.films.dtype} {shape}; give uint8 of shape (N, T, H, W, 3)"
+                f"frames are {self.frames.dtype} {shape}; give uint8 of shape (N, T, H, W, 3)"
             )
         self.targets = targets = [int(target) for target in self.targets]
-        self.ids = [str(name) for name in self.ids or range(len(self.films))]
-        if not len(self.films) == len(targets) == len(self.ids):
+        self.ids = [str(name) for name in self.ids or range(len(self.frames))]
+        if not len(self.frames) == len(targets) == len(self.ids):
             raise BadInput(
-                f"{len(self.films)} films, {len(targets)} targets and {len(self.ids)} ids; "
+                f"{len(self.frames)} clips, {len(targets)} targets and {len(self.ids)} ids; "
                 "give one of each per clip"
             )
         if targets and not 0 <= min(targets) <= max(targets) < len(self.labels):
             raise BadInput(f"targets must lie in 0..{len(self.labels) - 1}, one per label")
 
     def __len__(self) -> int:
-        return len(self.films)
+        return len(self.frames)
 
     def __getitem__(self, index: int) -> Item | None:
         if self.ids[index] in self.failures:
             return None
-        return Item(self.films[index], int(self.targets[index]), self.ids[index])
+        return Item(self.frames[index], int(self.targets[index]), self.ids[index])
 
     def __reduce__(self) -> Any:
         # To another process goes the place of the file, not its content.
@@ -89,12 +84,12 @@ class Cache:
         path = Path(path)
         try:
             facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
-            films = np.load(path / FILMS, mmap_mode="r")
+            frames = np.load(path / FRAMES, mmap_mode="r")
             return cls(
-                films, facts["targets"], facts["labels"], facts["ids"], facts["failures"], path
+                frames, facts["targets"], facts["labels"], facts["ids"], facts["failures"], path
             )
         except FileNotFoundError:
-            raise BadInput(f"{path}: no cache of clips in it ({FILMS} and {FACTS})") from None
+            raise BadInput(f"{path}: no cache of clips in it ({FRAMES} and {FACTS})") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{path}: a damaged cache of clips ({error}); remove the folder and make it again"
@@ -114,7 +109,7 @@ def cache(
         data: any data set of clips of one length.
         path: a folder, written whole or not at all. One that holds the cache of the same clips
             in the same size is opened as it is.
-        side, width: of the frames, in pixels. To be cropped at random, a film should be larger
+        side, width: of the frames, in pixels. To be cropped at random, a clip should be larger
             than the network's input: 128 for 112.
         workers: processes that decode.
 
@@ -125,11 +120,11 @@ def cache(
     if path.exists():
         old = Cache.open(path)
         same = list(old.ids) == list(data.ids) and list(old.targets) == list(data.targets)
-        if not same or old.films.shape[2:4] != shape:
+        if not same or old.frames.shape[2:4] != shape:
             raise BadInput(f"{path}: holds other clips, or of another size; remove it to go on")
         return old
     with atomic_folder(path) as temporary:
-        failures = _write(_cut(data, shape, workers), temporary / FILMS, len(data), shape)
+        failures = _write(_cut(data, shape, workers), temporary / FRAMES, len(data), shape)
         facts = {
             "labels": list(data.labels),
             "targets": list(map(int, data.targets)),
@@ -141,29 +136,29 @@ def cache(
 
 
 def _write(
-    films: Iterator[np.ndarray | str], path: Path, count: int, shape: tuple[int, int]
+    clips: Iterator[np.ndarray | str], path: Path, count: int, shape: tuple[int, int]
 ) -> dict[int, str]:
-    """Films to a .npy file, one after the other; returns what could not be read, and why.
+    """Clips to a .npy file, one after the other; returns what could not be read, and why.
 
     Written as a file, not through a memory map: a full disk is then an error, not a crash.
     """
     failures: dict[int, str] = {}
-    frames = 0
+    length = 0  # frames of a clip
     with path.open("wb") as file:
-        for index, film in enumerate(tqdm(films, "clips", count, unit="clip", disable=None)):
-            if isinstance(film, str):
-                failures[index] = film
-            elif not frames:
-                frames = len(film)
-                row = (frames, *shape, 3)
+        for index, clip in enumerate(progress(clips, "clips", count)):
+            if isinstance(clip, str):
+                failures[index] = clip
+            elif not length:
+                length = len(clip)
+                row = (length, *shape, 3)
                 facts = {"descr": "|u1", "fortran_order": False, "shape": (count, *row)}
                 np.lib.format.write_array_header_1_0(file, facts)
                 file.write(bytes(index * int(np.prod(row))))  # those before could not be read
-            elif len(film) != frames:
-                raise BadInput(f"clip {index} has {len(film)} frames, the first has {frames}")
-            if frames:
-                file.write(bytes(int(np.prod(row))) if isinstance(film, str) else film.tobytes())
-    if not frames:
+            elif len(clip) != length:
+                raise BadInput(f"clip {index} has {len(clip)} frames, the first has {length}")
+            if length:
+                file.write(bytes(int(np.prod(row))) if isinstance(clip, str) else clip.tobytes())
+    if not length:
         first = next(iter(failures.values()), "the data set is empty")
         raise BadInput(f"no clip could be read: {first}")
     return failures
@@ -171,7 +166,7 @@ def _write(
 
 def _cut(data: Clips, shape: tuple[int, int], workers: int) -> Iterator[np.ndarray | str]:
     loader = DataLoader(_Cut(data, shape), batch_size=None, num_workers=workers)
-    yield from (film if isinstance(film, str) else film.numpy() for film in loader)
+    yield from (clip if isinstance(clip, str) else clip.numpy() for clip in loader)
 
 
 class _Cut(Dataset):
@@ -184,7 +179,7 @@ class _Cut(Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> Tensor | str:
-        film = self.data[index]
-        if film is None:
+        item = self.data[index]
+        if item is None:
             return why_not(self.data, index)
-        return cover(torch.from_numpy(np.ascontiguousarray(film.frames)), self.shape)
+        return cover(torch.from_numpy(np.ascontiguousarray(item.frames)), self.shape)

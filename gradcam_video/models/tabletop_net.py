@@ -3,8 +3,8 @@
 A residual network as in He et al. 2016 (arXiv:1512.03385, basic blocks), with the technique of the
 2017 post done to it afterwards: trained on single frames first, then every filter of several pixels
 is repeated over 3 frames (`inflate`). Two things are not as in a ResNet-18, both for the sake of
-maps that can be believed (docs/levers.md has their ablation): the last map is fine, one cell per 8
-pixels, and a cell sees 63 of the 112 pixels and 11 of the 16 frames, not everything.
+maps that can be believed (docs/ablations.md says what each does): the last map is fine, one cell
+per 8 pixels, and a cell sees 63 of the 112 pixels and 11 of the 16 frames, not everything.
 """
 
 from __future__ import annotations

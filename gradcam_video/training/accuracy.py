@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from ..data.clip import Clip
 from ..data.datasets import Clips, targets_in, why_not
@@ -23,8 +22,9 @@ from ..data.labels import (
 from ..errors import BadInput
 from ..models.modes import evaluating
 from ..models.video_model import VideoModel
+from ..progress import progress
 
-SHUFFLE = 4  # what a random number is drawn for; 1 to 3 are train.py's
+SHUFFLE = 4  # what a random number is drawn for; 1 to 3 are those of batches.py and step.py
 
 
 def evaluate(
@@ -73,9 +73,8 @@ def evaluate_share(
         raise BadInput("no clips to evaluate on: the data set is empty")
     targets = targets_in(data, model.labels)
     rank, processes = share
-    still = _Still(data, range(rank, len(data), processes), shuffle_frames)
     loader = DataLoader(
-        still,
+        _Unchanged(data, range(rank, len(data), processes), shuffle_frames),
         batch_size=batch,
         num_workers=workers,
         collate_fn=list,
@@ -83,11 +82,11 @@ def evaluate_share(
     )
     rows: list[tuple[int, np.ndarray]] = []  # index, logits (K,)
     failed: list[tuple[int, str]] = []
-    for some in tqdm(loader, "evaluating", unit="batch", disable=True if quiet else None):
-        failed += [(index, film) for index, film in some if isinstance(film, str)]
-        read = [(index, film) for index, film in some if not isinstance(film, str)]
+    for clips in progress(loader, "evaluating", unit="batch", show=False if quiet else None):
+        failed += [(index, reason) for index, reason in clips if isinstance(reason, str)]
+        read = [(index, frames) for index, frames in clips if not isinstance(frames, str)]
         if read:
-            logits = _logits(model, [film for _, film in read])  # (n, K)
+            logits = _logits(model, [frames for _, frames in read])  # (n, K)
             rows += zip((index for index, _ in read), logits, strict=True)
     if processes > 1:
         from accelerate.utils import gather_object  # slow to import, and seldom needed
@@ -103,7 +102,7 @@ def evaluate_share(
     return {**result, "failures": failures}
 
 
-class _Still(Dataset):
+class _Unchanged(Dataset):
     """The clips of a data set as they are: (index, frames), or the reason why not."""
 
     def __init__(self, data: Clips, indices: Sequence[int], shuffle_frames: bool) -> None:
@@ -114,23 +113,23 @@ class _Still(Dataset):
 
     def __getitem__(self, index: int) -> tuple[int, np.ndarray | str]:
         index = self.indices[index]
-        film = self.data[index]
-        if film is None:
+        item = self.data[index]
+        if item is None:
             return index, why_not(self.data, index)
-        frames = np.array(film.frames)  # (T, H, W, 3)
+        frames = np.array(item.frames)  # (T, H, W, 3)
         if self.shuffle_frames:
             frames = np.random.default_rng((SHUFFLE, index)).permutation(frames)
         return index, frames
 
 
 @torch.inference_mode()
-def _logits(model: VideoModel, films: Sequence[np.ndarray]) -> np.ndarray:
-    """Logits `(n, K)` of films `(T, H, W, 3)`."""
+def _logits(model: VideoModel, clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Logits `(n, K)` of n clips, frames `(T, H, W, 3)` each."""
     inputs = []
-    for film in films:
-        count = len(film)
+    for frames in clips:
+        count = len(frames)
         times = np.arange(count) / (model.fps or 1.0)  # no rate: the frames are spread evenly
-        clip = Clip(film, times, np.zeros(count, dtype=bool), "film")
+        clip = Clip(frames, times, np.zeros(count, dtype=bool), "clip")
         inputs.append(model.preprocess(clip)[0])  # (1, 3, T, h, w)
     x = torch.cat(inputs)
     with evaluating(model.net):

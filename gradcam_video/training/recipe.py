@@ -21,7 +21,6 @@ import safetensors
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.augment import Augment
 from ..data.labels import normalise_label
@@ -123,6 +122,10 @@ class Recipe:
         done = (step - rising) / max(1, total - rising)
         low = self.rate * self.final_rate
         return low + (self.rate - low) * (1 + math.cos(math.pi * done)) / 2
+
+    def sparse_at(self, step: int, total: int) -> float:
+        """The weight of the mean activation in step `step` (from 0)."""
+        return self.sparse * min(1.0, 3 * (step + 1) / total)
 
     def error(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of logits `(n, K)`, summed over the clips."""
@@ -363,6 +366,8 @@ def cost(model: VideoModel, clips: int, tflops: float = 100.0) -> dict[str, floa
         of its way forward and back. parameters: number. pflop: 10¹⁵ operations of an epoch.
         minutes: of an epoch.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # late: it loads torch's compiler
+
     net = copy.deepcopy(model.net).to("meta").train().requires_grad_(True)
     x = torch.empty((1, 3, model.frames, *model.size), device="meta")
     with FlopCounterMode(display=False) as forward:

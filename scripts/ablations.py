@@ -1,12 +1,12 @@
-"""What made the maps good? The shipped network's training again and again, one lever let go each.
+"""What made the maps good? The shipped network's training again, each time one thing left out.
 
     python scripts/train_tabletop.py draw && python scripts/train_tabletop.py frames
     gradcam-video generate TEST --split test --count 2000 --seed 1
-    python scripts/levers.py --data TEST [NAME …]
+    python scripts/ablations.py --data TEST [NAME …]
 
 Every run sees the same number of clips in the same number of steps, far fewer than the shipped
-network, and is tested on the same made clips. What is finished is not done again. Writes a row for
-each run into --work, and prints the table of all rows there are.
+network, and is tested on the same synthetic clips. What is finished is not done again. Writes a row
+for each run into --work, and prints the table of all rows there are.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from gradcam_video.training.accuracy import evaluate
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training: how it begins, and what is let go."""
+class Ablation:
+    """One training: how it begins, and what is left out."""
 
     what: str
     start: str = "inflated"
@@ -51,26 +51,28 @@ class Run:
     maps: bool = True  # whether they are scored, too
 
 
-# The whole film always, at the scale that the windows have.
+# The whole frame always, at the scale that the windows have.
 STILL = Augment(crop=(1.0, 1.0), brightness=0, contrast=0, saturation=0, time_shift=0)
-RUNS = {
-    "inflated": Run("all levers: as the shipped network, a shorter run"),
-    "scratch": Run("random filters, not inflated ones", start="scratch"),
-    "flat": Run("2D network, its scores averaged over frames", start="flat"),
-    "shuffled": Run("trained and tested on shuffled frames", start="shuffled", maps=False),
-    "coarse": Run("map of 7 × 7, not 14 × 14", shape={"stride": 2}),
-    "wide": Run("a cell sees 127 pixels, not 63 of 112", shape={"dilation": 3}),
-    "zeros": Run("zeros before and after the clip, not its end frames", shape={"padding": "zeros"}),
-    "dense": Run("no price on activation (L1)", recipe={"sparse": 0.0}),
-    "fixed": Run("no random windows and shifts", recipe={"augment": STILL}),
-    "few": Run("a tenth of the clips", share=0.1),
-    "tame": Run("a tame world: no distractors, no shake, action in the middle", world="tame"),
+ABLATIONS = {
+    "inflated": Ablation("complete: as the shipped network, a shorter run"),
+    "scratch": Ablation("random filters, not inflated ones", start="scratch"),
+    "flat": Ablation("2D network, its scores averaged over frames", start="flat"),
+    "shuffled": Ablation("trained and tested on shuffled frames", start="shuffled", maps=False),
+    "coarse": Ablation("map of 7 × 7, not 14 × 14", shape={"stride": 2}),
+    "wide": Ablation("a cell sees 127 pixels, not 63 of 112", shape={"dilation": 3}),
+    "zeros": Ablation(
+        "zeros before and after the clip, not its end frames", shape={"padding": "zeros"}
+    ),
+    "dense": Ablation("no price on activation (L1)", recipe={"sparse": 0.0}),
+    "fixed": Ablation("no random windows and shifts", recipe={"augment": STILL}),
+    "few": Ablation("a tenth of the clips", share=0.1),
+    "tame": Ablation("a tame world: no distractors, no shake, action in the middle", world="tame"),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", metavar="NAME", help=f"of {', '.join(RUNS)}; all")
+    parser.add_argument("runs", nargs="*", metavar="NAME", help=f"of {', '.join(ABLATIONS)}; all")
     parser.add_argument("--data", type=Path, required=True, help="a test set of `generate`")
     parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
     parser.add_argument("--steps", type=int, default=1000)
@@ -80,31 +82,31 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     for name in args.runs:
-        if name not in RUNS:
-            parser.error(f"no run {name!r}; use {', '.join(RUNS)}")
+        if name not in ABLATIONS:
+            parser.error(f"no run {name!r}; use {', '.join(ABLATIONS)}")
     torch.set_num_threads(args.threads)
     test = SomethingSomething(args.data, "test", frames=FRAMES, fps=RATE)
     seen = cache(test, args.work / "test", SIZE, workers=args.threads)
     rows = {}
-    for name, run in RUNS.items():
-        path = args.work / f"lever-{name}-{args.steps}-{args.seed}.json"
+    for name, run in ABLATIONS.items():
+        path = args.work / f"ablation-{name}-{args.steps}-{args.seed}.json"
         if not path.exists() and (not args.runs or name in args.runs):
-            row = measured(name, run, args, test, seen)
+            row = train_and_test(name, run, args, test, seen)
             path.write_text(json.dumps(row, indent=1))
         if path.exists():
             rows[name] = json.loads(path.read_text())
     print(table(rows))
 
 
-def measured(
-    name: str, run: Run, args: argparse.Namespace, test: SomethingSomething, seen: Cache
+def train_and_test(
+    name: str, run: Ablation, args: argparse.Namespace, test: SomethingSomething, seen: Cache
 ) -> dict[str, Any]:
     """Train and test one run."""
     if run.world == "tame":
         draw_clips(args.work / "tame", args.clips, TRAIN_SEEDS, args.threads, tame=True)
-    films, valid = read_clips(args.work / run.world), read_clips(args.work / "valid")
+    clips, valid = read_clips(args.work / run.world), read_clips(args.work / "valid")
     count = round(args.clips * run.share)
-    data = Cache(films.films[:count], films.targets[:count], films.labels)
+    data = Cache(clips.frames[:count], clips.targets[:count], clips.labels)
     recipe = recipe_for(run.start, steps=args.steps, seed=args.seed, **run.recipe)
     folder = args.work / f"{name}-{args.steps}-{args.seed}"
     model = load_model(learn(run.start, args.work, folder, data, valid, recipe, **run.shape))
