@@ -52,7 +52,7 @@ API = PurePosixPath("api/gradcam_video.html")
 SEARCH = "api/search.js"
 MADE_BY = '<meta name="generator" content="gradcam_video, scripts/build_site.py">'
 ADDRESS = re.compile(r'(<(a|img)\b[^>]*?\s(?:href|src)=")([^"]*)"')
-# A stamped notebook (stamp.py) fetches its pictures, so that it can be opened alone; a page need not.
+# A stamped notebook (stamp.py) fetches its pictures, so that it can be opened alone.
 FETCHED = re.compile(r"https://raw\.githubusercontent\.com/(?:[\w.-]+/){3}(docs/images/[\w.]+)")
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -76,7 +76,8 @@ pre {{ background: #f0f2f4; padding: 0.9em; overflow-x: auto; border-radius: 6px
 pre code {{ padding: 0; overflow-wrap: normal; }}
 .table {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: 0.93em; }}
-th, td {{ border: 1px solid #d1d9e0; padding: 0.35em 0.7em; text-align: left; vertical-align: top; }}
+th, td {{ border: 1px solid #d1d9e0; padding: 0.35em 0.7em; text-align: left;
+  vertical-align: top; }}
 </style>
 </head>
 <body>
@@ -229,9 +230,11 @@ def documented(name: str) -> pdoc.doc.Module:
 def words_of(constant: str, where: Mapping[str, Any]) -> str:
     """The docstring of a constant, which stands below it in the file that defines it."""
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("gradcam_video.") and vars(module).get(constant) is where[constant]:
-            if words := pdoc.doc_ast.walk_tree(module).var_docstrings.get(constant):
-                return words
+        if not name.startswith("gradcam_video.") or constant not in vars(module):
+            continue
+        words = pdoc.doc_ast.walk_tree(module).var_docstrings.get(constant)
+        if words and vars(module)[constant] is where[constant]:
+            return words
     return ""
 
 

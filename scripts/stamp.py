@@ -4,8 +4,8 @@
     python scripts/stamp.py --check     # changes nothing; exit code 1 where one is out of step
 
 The address has one place, `[project.urls]` in pyproject.toml, and so has the tag: `v` and the
-version in gradcam_video/__init__.py. With a GitHub remote the address is taken from it; without one what pyproject.toml
-says stays (`--address none` takes it away). While there is no address a notebook has no badge,
+version in gradcam_video/__init__.py. With a GitHub remote the address is taken from it; without one
+what pyproject.toml says stays (`--address none` takes it away). While there is no address a notebook has no badge,
 installs nothing, and its pictures are those that lie beside it.
 """
 
