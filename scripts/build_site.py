@@ -23,6 +23,7 @@ from typing import Any
 
 import nbformat
 import pdoc
+import pdoc.doc_ast
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
 from nbconvert import HTMLExporter

@@ -5,8 +5,8 @@
 
 The address has one place, `[project.urls]` in pyproject.toml, and so has the tag: `v` and the
 version in gradcam_video/__init__.py. With a GitHub remote the address is taken from it; without one
-what pyproject.toml says stays (`--address none` takes it away). While there is no address a notebook has no badge,
-installs nothing, and its pictures are those that lie beside it.
+what pyproject.toml says stays (`--address none` takes it away). While there is no address a
+notebook has no badge, installs nothing, and its pictures are those that lie beside it.
 """
 
 from __future__ import annotations
