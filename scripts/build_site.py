@@ -55,6 +55,8 @@ MADE_BY = '<meta name="generator" content="gradcam_video, scripts/build_site.py"
 ADDRESS = re.compile(r'(<(a|img)\b[^>]*?\s(?:href|src)=")([^"]*)"')
 # A stamped notebook (stamp.py) fetches its pictures, so that it can be opened alone.
 FETCHED = re.compile(r"https://raw\.githubusercontent\.com/(?:[\w.-]+/){3}(docs/images/[\w.]+)")
+# pdoc links a private base class, which has no place on the page.
+PRIVATE = re.compile(r'<a [^>]*href="[^"]*#_[^"]*"[^>]*>(.*?)</a>')
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -207,7 +209,8 @@ def write_reference(folder: Path) -> None:
     for name, module in modules.items():
         page = folder / "api" / f"{name.replace('.', '/')}.html"
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(pdoc.render.html_module(module, modules), encoding="utf-8")
+        text = PRIVATE.sub(r"\1", pdoc.render.html_module(module, modules))
+        page.write_text(text, encoding="utf-8")
     index = folder / "api" / INDEX
     index.write_text(pdoc.render.html_index(modules), encoding="utf-8")
     (folder / SEARCH).write_text(pdoc.render.search_index(modules), encoding="utf-8")
@@ -225,7 +228,18 @@ def documented(name: str) -> pdoc.doc.Module:
         if max((above for above in REFERENCE if below.startswith(f"{above}.")), default="") == name:
             inner = pdoc.doc.Module(importlib.import_module(below))
             seen.members[inner.name] = inner
+    formulas(seen)
     return seen
+
+
+def formulas(seen: pdoc.doc.Namespace) -> None:
+    """y[k](x) in a docstring is a formula, and to Markdown a link: told apart."""
+    seen.docstring = seen.docstring.replace("](", "]\\(")
+    for member in seen.members.values():
+        if isinstance(member, pdoc.doc.Class):
+            formulas(member)
+        else:
+            member.docstring = member.docstring.replace("](", "]\\(")
 
 
 def words_of(constant: str, where: Mapping[str, Any]) -> str:
