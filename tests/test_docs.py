@@ -100,6 +100,12 @@ def test_the_command_lines_are_those_of_the_program(capsys: pytest.CaptureFixtur
                 assert [o for o in options if o not in shown] == [], f"{page.name}: {line}"
 
 
+def test_the_table_of_extras_is_that_of_pyproject() -> None:
+    section = text("docs/install.md").split("## Only a part of it")[1].split("\n## ")[0]
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE)) == set(extras)
+
+
 # --- compared with other libraries ----------------------------------------------------------------
 
 
@@ -216,7 +222,8 @@ def test_workflows_say_what_pyproject_says() -> None:
     named = {c.split(" :: ")[-1] for c in project["classifiers"] if re.search(r":: 3\.\d", c)}
     assert set(matrix["python"]) == named
     assert project["requires-python"] == f">={min(named)},<3.{int(max(named)[2:]) + 1}"
-    oldest = {d.split(">=")[0]: d.split(">=")[1] for d in project["dependencies"] if "torch" in d}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["networks"]]
+    oldest = {d.split(">=")[0]: d.split(">=")[1] for d in wanted}
     assert oldest["torch"] in matrix["torch"][0].split("==")[1]
     assert oldest["torchvision"] in matrix["torch"][0].split("==")[2]
     commands = [s.get("run", "") for job in jobs.values() for s in job["steps"]]
