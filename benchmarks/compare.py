@@ -1,6 +1,6 @@
 """This package beside pytorch-grad-cam, captum, torch-cam and a bare forward, in one run.
 
-    python -m benchmarks.compare                          # the README's table: half an hour or more
+    python -m benchmarks.compare                          # for docs/speed.md: half an hour or more
     python -m benchmarks.compare --full                   # all 40 classes of every library: hours
     python -m benchmarks.compare --net tabletop --sizes 32 --rounds 1 --out DIR      # a quick look
 
@@ -363,16 +363,16 @@ def _notes(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def into_readme(readme: Path, table: str) -> bool:
-    """Put the table between the markers of a README; without markers, nothing happens."""
-    if not readme.is_file():
+def into_page(page: Path, table: str) -> bool:
+    """Put the table between the markers of a page; without markers, nothing happens."""
+    if not page.is_file():
         return False
-    text = readme.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
         return False
-    write_whole(readme, f"{before}{START}\n{table}{END}{after}")
+    write_whole(page, f"{before}{START}\n{table}{END}{after}")
     return True
 
 
@@ -449,8 +449,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = render(results)
     write_whole(options.out / "results.json", json.dumps(results, indent=1) + "\n")
     write_whole(options.out / "table.md", table)
-    if options.out.resolve() == HERE and into_readme(HERE.parent / "README.md", table):
-        say("README.md has the new table")
+    if options.out.resolve() == HERE and into_page(HERE.parent / "docs" / "speed.md", table):
+        say("docs/speed.md has the new table")
     print(table)
     return 0
 

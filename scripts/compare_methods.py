@@ -10,8 +10,8 @@ are explained anew by a network whose weights are shuffled. What each number mea
 `metrics/localisation.py` and `metrics/faithfulness.py`.
 
 A file for each clip is written into --work, whole or not at all; run again, it goes on where it
-was. At the end come gradcam_video/lessons/measured/methods.json and the tables of the README.
-`--table` writes the README's tables from the results that are there.
+was. At the end come gradcam_video/lessons/measured/methods.json and the tables of
+docs/methods_compared.md. `--table` writes these from the results that are there.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from gradcam_video.metrics.localisation import spearman
 MODEL = "tabletop"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
 FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "methods_compared.md"
 START, END = "<!-- methods -->", "<!-- /methods -->"
 KEPT = 20  # clips whose single values are kept, so that anybody can make a row again
 
@@ -111,14 +111,14 @@ def main() -> None:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=int, default=count, metavar="N", help=f"{count} clips")
     parser.add_argument("--out", type=Path, default=FOLDER / "methods.json")
-    parser.add_argument("--table", action="store_true", help="only the README's tables")
+    parser.add_argument("--table", action="store_true", help="only the page's tables")
     args = parser.parse_args()
     if not args.table:
         settings = Settings(**{name: getattr(args, name) for name in vars(Settings())})
         measure(args, settings)
     found = json.loads(args.out.read_text(encoding="utf-8"))
     if args.out == FOLDER / "methods.json":
-        into_readme(README, tables(found))
+        into_page(PAGE, tables(found))
     print(tables(found))
 
 
@@ -513,7 +513,7 @@ def rounded(value: float | None) -> float | None:
 
 
 def tables(found: Mapping[str, Any]) -> str:
-    """Both tables of the README as Markdown."""
+    """Both tables as Markdown."""
     rows = {name: row["measures"] for name, row in found["methods"].items()}
     seconds = {name: row["seconds"] for name, row in found["methods"].items()}
     beside = {f"*{TITLES[who]}*": row for who, row in found["beside"].items()}
@@ -579,12 +579,12 @@ def note(found: Mapping[str, Any]) -> str:
     )
 
 
-def into_readme(readme: Path, text: str) -> None:
+def into_page(page: Path, text: str) -> None:
     """Put the tables between the markers."""
-    old = readme.read_text(encoding="utf-8")
+    old = page.read_text(encoding="utf-8")
     before, rest = old.split(START)
     _, after = rest.split(END)
-    with atomic_write(readme) as file:
+    with atomic_write(page) as file:
         file.write_text(f"{before}{START}\n{text}\n{END}{after}", "utf-8")
 
 

@@ -3,10 +3,10 @@
     python scripts/stamp.py             # from the git remote `origin`, where it is on GitHub
     python scripts/stamp.py --check     # changes nothing; exit code 1 where one is out of step
 
-The address has one place, `[project.urls]` in pyproject.toml, and so has the tag, `v` and the
-version there. With a GitHub remote the address is taken from it; without one what pyproject.toml
-says stays (`--address none` takes it away). While there is no address a notebook has no badge,
-installs nothing, and its pictures are those that lie beside it.
+The address has one place, `[project.urls]` in pyproject.toml, and so has the tag: `v` and the
+version in gradcam_video/__init__.py. With a GitHub remote the address is taken from it; without one
+what pyproject.toml says stays (`--address none` takes it away). While there is no address a
+notebook has no badge, installs nothing, and its pictures are those that lie beside it.
 """
 
 from __future__ import annotations
@@ -105,9 +105,12 @@ def with_address(text: str, address: str | None) -> str:
 
 
 def place(text: str) -> tuple[str | None, str]:
-    """(address or None, tag), as pyproject.toml has them."""
-    project = tomllib.loads(text)["project"]
-    return project.get("urls", {}).get("Repository"), f"v{project['version']}"
+    """(address or None, tag): from the text of pyproject.toml, and from the package's version."""
+    urls = tomllib.loads(text)["project"].get("urls", {})
+    package = (ROOT / "gradcam_video" / "__init__.py").read_text(encoding="utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', package, re.MULTILINE)
+    assert version, "gradcam_video/__init__.py has no __version__"
+    return urls.get("Repository"), f"v{version[1]}"
 
 
 def stamp(notebook: Any, name: str, address: str | None, tag: str) -> bool:

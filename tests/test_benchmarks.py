@@ -39,8 +39,8 @@ def as_before():
 
 @pytest.mark.slow
 def test_compare_writes_every_row_and_a_table(tmp_path: Path, capsys) -> None:
-    readme = common.HERE.parent / "README.md"
-    before = readme.read_bytes() if readme.exists() else None
+    page = common.HERE.parent / "docs" / "speed.md"
+    before = page.read_bytes()
     code = compare.main([*SMALL, "--memory-rounds", "0", "--out", str(tmp_path / "new")])
     assert code == 0
     text = (tmp_path / "new" / "results.json").read_text()
@@ -68,7 +68,7 @@ def test_compare_writes_every_row_and_a_table(tmp_path: Path, capsys) -> None:
     assert results["machine"]["date"][:10] in table
     assert table in capsys.readouterr().out
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["results.json", "table.md"]
-    assert (readme.read_bytes() if readme.exists() else None) == before
+    assert page.read_bytes() == before
 
 
 @pytest.mark.slow
@@ -464,17 +464,17 @@ def test_which_classes_are_run() -> None:
     assert rows.row_named("bare").indices(40, 3) == []
 
 
-def test_readme_is_changed_between_the_markers_only(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    assert not compare.into_readme(readme, "table\n")
-    readme.write_text("# Title\n\nno markers\n")
-    assert not compare.into_readme(readme, "table\n")
-    assert readme.read_text() == "# Title\n\nno markers\n"
-    readme.write_text(f"above\n{compare.START}\nold\n{compare.END}\nbelow\n")
-    assert compare.into_readme(readme, "new ü\n")
-    assert compare.into_readme(readme, "newer ü\n")
+def test_a_page_is_changed_between_the_markers_only(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    assert not compare.into_page(page, "table\n")
+    page.write_text("# Title\n\nno markers\n")
+    assert not compare.into_page(page, "table\n")
+    assert page.read_text() == "# Title\n\nno markers\n"
+    page.write_text(f"above\n{compare.START}\nold\n{compare.END}\nbelow\n")
+    assert compare.into_page(page, "new ü\n")
+    assert compare.into_page(page, "newer ü\n")
     expected = f"above\n{compare.START}\nnewer ü\n{compare.END}\nbelow\n"
-    assert readme.read_text(encoding="utf-8") == expected
+    assert page.read_text(encoding="utf-8") == expected
 
 
 def test_network_as_loaded_and_folded() -> None:

@@ -44,7 +44,8 @@ def run_stamp(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path_factory) -> Path:
     """The parts that the stamp knows, in a repository without a remote, without an address."""
     root = tmp_path_factory.mktemp("copy")
-    for name in ("pyproject.toml", "scripts/stamp.py", *(f"notebooks/{p.name}" for p in NOTEBOOKS)):
+    parts = ("pyproject.toml", "gradcam_video/__init__.py", "scripts/stamp.py")
+    for name in (*parts, *(f"notebooks/{p.name}" for p in NOTEBOOKS)):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     subprocess.run(["git", "init", "--quiet", str(root)], check=True)

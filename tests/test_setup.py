@@ -139,12 +139,3 @@ def test_packages_and_data_files_are_all_listed() -> None:
         if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts
     }
     assert data == listed
-
-
-def test_readme_links_lead_somewhere() -> None:
-    for name in ("README.md", "data/README.md"):
-        page = ROOT / name
-        for link in re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", page.read_text()):
-            target = (link[0] or link[1]).split(' "')[0]  # a link may have a title
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{name} links to {target}"

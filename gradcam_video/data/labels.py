@@ -22,7 +22,6 @@ from typing import Literal
 
 from ..errors import BadInput
 
-# Index i of this tuple is label i of Something-Something V2.
 TEMPLATES: tuple[str, ...] = (
     "Approaching [something] with your camera",
     "Attaching [something] to [something]",
@@ -200,6 +199,7 @@ TEMPLATES: tuple[str, ...] = (
     "Unfolding [something]",
     "Wiping [something] off of [something]",
 )
+"""The 174 templates: index i is label i of Something-Something V2."""
 
 Status = Literal["confirmed", "inferred", "ambiguous"]
 
@@ -290,7 +290,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Index i of this tuple is class i of the post.
 FORTY_NAMES: tuple[str, ...] = (
     "Approaching [something] with your camera",
     "Closing [something]",
@@ -333,6 +332,7 @@ FORTY_NAMES: tuple[str, ...] = (
     "Uncovering [something]",
     "Unfolding [something]",
 )
+"""The names of the 40 classes: index i is class i of the post."""
 
 # The seven indices that no published result prints, and what speaks for the name given here.
 _UNCONFIRMED: dict[int, tuple[Status, str]] = {
@@ -358,6 +358,7 @@ FORTY: tuple[ClassLabel, ...] = tuple(
     ClassLabel(index, name, _GROUPS.get(name, (name,)), *_UNCONFIRMED.get(index, ("confirmed", "")))
     for index, name in enumerate(FORTY_NAMES)
 )
+"""The 40 classes of the post, each with the templates that it is made of."""
 
 # Pairs that a left-right mirror exchanges: whoever flips a clip of one has to change its label.
 MIRRORED_FORTY: tuple[tuple[int, int], ...] = (

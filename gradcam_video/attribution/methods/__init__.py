@@ -31,5 +31,6 @@ METHODS: dict[str, type[Method]] = {
     "random": Random,
     "centre": CentrePrior,
 }
+"""Every method by the name that `explain(method=…)` and `--method` take."""
 
 __all__ = ["METHODS", "ForwardContext", "Maps", "Method"]
