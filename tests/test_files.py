@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcam_video import files
 from gradcam_video.errors import BadInput
 from gradcam_video.files import atomic_files, atomic_folder, atomic_write, cannot_write
 
@@ -307,7 +306,3 @@ def test_the_line_for_what_cannot_be_written() -> None:
     line = "cannot write out/a.png: {}; choose another folder or make room"
     assert str(cannot_write("out/a.png", FULL)) == line.format(reason)
     assert str(cannot_write("out/a.png", OSError("av says no"))) == line.format("av says no")
-
-
-def test_no_two_names_are_alike() -> None:
-    assert len({files._unused_name() for _ in range(100)}) == 100
