@@ -57,9 +57,6 @@ def atomic_files(folder: str | Path, names: Iterable[str]) -> Generator[Path]:
     temporary = folder / _unused_name()
     try:
         temporary.mkdir(parents=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
         yield temporary
         for name in names:
             _to_disk(temporary / name)
@@ -95,19 +92,16 @@ def atomic_folder(
         if folder.exists() and any(folder.iterdir()) and not ours(folder):
             raise BadInput(f"{folder}: holds other files; name a new or an empty folder")
         fresh.mkdir(parents=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
         yield fresh
         for path in fresh.rglob("*"):
             if path.is_file():
                 _to_disk(path)
-        if folder.exists():
-            folder.replace(old)
         try:
+            if folder.exists():
+                folder.replace(old)
             fresh.replace(folder)
-        except BaseException:
-            if old.exists():
+        except BaseException:  # Ctrl-C may come when a step is done already: look, do not count
+            if old.exists() and not folder.exists():
                 old.replace(folder)
             raise
     except OSError as error:
@@ -120,18 +114,18 @@ def _exchange(new: Path, folder: Path, names: list[str]) -> None:
     """Move files into a folder; if one fails, put back what was there."""
     old = new / "old"
     old.mkdir()
-    moved: list[str] = []
+    there = {name for name in names if (folder / name).exists()}
     try:
         for name in names:
-            if (folder / name).exists():
+            if name in there:
                 (folder / name).replace(old / name)
-            moved.append(name)
             (new / name).replace(folder / name)
-    except BaseException:
-        for name in moved:
-            (folder / name).unlink(missing_ok=True)
+    except BaseException:  # Ctrl-C may come when a step is done already: look, do not count
+        for name in names:
             if (old / name).exists():
                 (old / name).replace(folder / name)
+            elif name not in there:
+                (folder / name).unlink(missing_ok=True)
         raise
 
 
