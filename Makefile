@@ -4,7 +4,7 @@
 # make figures    the post's fourteen figures and a page to look at them, without a browser
 # make site       the notebooks as pages that need no kernel, in site/
 # make colab      every notebook as Colab would run it, with its versions of packages (5 GB more)
-# make bench      this package beside its peers, in one run
+# make bench      this package beside its peers, its start and its player: ratios, printed and stored
 # Needs Python 3.11 to 3.13 and make; PYTHON=python3.12 chooses one.
 
 PYTHON ?= python3
@@ -47,14 +47,14 @@ lint: $(VENV)/.test
 figures: $(VENV)/.tutorial
 	$(BIN)/gradcam-video figures --out figures
 
-site: $(VENV)/.tutorial
+site: $(VENV)/.test
 	$(BIN)/python scripts/build_site.py
 
 colab: $(VENV)/.test
 	$(BIN)/python scripts/colab_imitation.py
 
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks.compare
+	$(BIN)/python -m benchmarks
 
 # uv makes the environment in a minute where pip takes four; pip brings uv.
 $(BIN)/uv:
