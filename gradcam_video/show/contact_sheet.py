@@ -1,13 +1,11 @@
-"""Contact sheet: every frame above its heat map, on one page, as a matplotlib figure."""
+"""Contact sheet: every frame above its heat map, on one page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
-from matplotlib.axes import Axes
 from PIL import Image, ImageDraw
 
 from ..errors import BadInput
@@ -22,43 +20,21 @@ from .captions import (
     scope_words,
     wrap,
 )
-from .inline_figure import InlineFigure
+from .drawing import Drawing, Words
 from .look import Look, LookOptions, palette
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
+    from .inline_figure import Sheet
 
-_DPI = 100
 _INK, _SOFT, _MARK, _ALARM = "#1c1c22", "#6a6a75", "#b45309", "#b01820"
+_BAR, _AXIS = "#3f3f46", "#c8c8d0"
 _LINES = ("#c2410c", "#1d4ed8", "#047857", "#7e22ce")  # one per class in the curve of evidence
 _MARGIN = 18  # pixels, like every length below
 _GAP = 4
 _WORDS = 17  # height of the line with the time
-
-
-class Sheet(InlineFigure):
-    """The contact sheet, which can write itself pixel for pixel."""
-
-    mosaic: np.ndarray  # uint8 (h, w, 3), all frames and maps
-    corner: tuple[int, int]  # where its upper left lies on the page: (row, column) in pixels
-
-    def write_png(self, path: str | Path) -> None:
-        """Write the page at its own size, quicker than `savefig`.
-
-        The mosaic is put in pixel for pixel instead of being resampled, without an alpha channel.
-        """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        picture = self.axes[0]
-        picture.set_visible(False)
-        canvas = FigureCanvasAgg(self)
-        canvas.draw()
-        picture.set_visible(True)
-        page = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # (H, W, 3)
-        (top, left), (height, width) = self.corner, self.mosaic.shape[:2]
-        page[top : top + height, left : left + width] = self.mosaic
-        # Level 1: a third of the default's time for a tenth more bytes
-        Image.fromarray(page).save(path, "PNG", compress_level=1)
+_RISE = 0.76  # how far letters rise over their baseline, as a part of the font's size
+_PLOT = 42  # height of the curve of evidence
 
 
 def sheet(
@@ -99,7 +75,9 @@ def sheet(
         heats = [small.row_frame(row, t, scales[row][t]) for row in rows]
         return [frame, *(lay_on(frame, heat, drawn, seen) for heat in heats)]
 
-    return lay_out(e, rows, drawn, shown, (height, width), paint, columns)
+    from .inline_figure import Sheet
+
+    return Sheet(lay_out(e, rows, drawn, shown, (height, width), paint, columns))
 
 
 def lay_out(
@@ -110,7 +88,7 @@ def lay_out(
     size: tuple[int, int],
     paint: Callable[[int], list[np.ndarray]],
     columns: int | None = None,
-) -> Sheet:
+) -> Drawing:
     """The page itself.
 
     Args:
@@ -151,70 +129,56 @@ def lay_out(
     title = _title(e, rows, page - 2 * _MARGIN)
     above = round(_MARGIN + sum(size * 1.5 for *_, size in title) + 6)
     foot = 96
-    total = round(above + mosaic.height + foot + _MARGIN)
-    figure = Sheet(figsize=(page / _DPI, total / _DPI), dpi=_DPI, facecolor="white")
+    drawing = Drawing(page, round(above + mosaic.height + foot + _MARGIN))
+    drawing.picture.paste(mosaic, (margin, above))
 
-    def axes(left: float, top: float, width: float, height: float) -> Axes:
-        box = (left / page, 1 - (top + height) / total, width / page, height / total)
-        return figure.add_axes(box)
-
-    def write(x: float, y: float, text: str, size: float, colour: str, **more: Any) -> None:
-        points = size * 72 / _DPI
-        figure.text(x / page, 1 - y / total, text, fontsize=points, color=colour, **more)
+    def write(
+        x: float, top: float, text: str, size: float, colour: str, bold: bool = False
+    ) -> None:
+        drawing.words.append(Words(x, top + _RISE * size, text, size, colour, bold))
 
     y = float(_MARGIN)
-    for text, colour, weight, size_ in title:
-        write(_MARGIN, y, text, size_, colour, weight=weight, va="top", parse_math=False)
+    for text, colour, bold, size_ in title:
+        write(_MARGIN, y, text, size_, colour, bold)
         y += size_ * 1.5
-
-    picture = axes(margin, above, across, mosaic.height)
-    picture.imshow(np.asarray(mosaic), interpolation="none", aspect="auto")
-    picture.set_axis_off()
-    figure.mosaic, figure.corner = np.asarray(mosaic), (above, margin)
     if several:
         for line in range(lines):
             for j in range(len(rows)):
                 middle = above + line * step + (j + 1) * (height + 2) + height / 2
-                write(_MARGIN - 2, middle, "ABCDEFGHIJ"[j % 10], 13, _colour(j), weight="bold")
+                write(_MARGIN - 2, middle - _RISE * 13, "ABCDEFGHIJ"[j % 10], 13, _colour(j), True)
 
-    below = above + mosaic.height + 24
-    _evidence(axes(margin + 34, below, across * 0.62 - 34, 42), e, rows, look.scope)
-    heading = "evidence in each frame (map summed over space)"
-    write(margin, above + mosaic.height + 6, heading, 11, _SOFT, va="top")
-    left = margin + across * 0.62 + 30
-    bar = axes(left, below + 6, page - _MARGIN - left - 4, 12)
-    bar.imshow(palette(look.cmap)[None], aspect="auto", extent=(0, 1, 0, 1))
-    bar.set_yticks([])
-    bar.set_xticks([0, 0.5, 1])
-    bar.tick_params(labelsize=7, colors=_SOFT, length=2, pad=2)
-    for spine in bar.spines.values():
-        spine.set_visible(False)
+    under = above + mosaic.height
+    write(margin, under + 6, "evidence in each frame (map summed over space)", 11, _SOFT)
+    split = round(across * 0.62)
+    _evidence(drawing, (margin + 34, under + 24, split - 34), e, rows, look.scope)
+    left = margin + split + 30
+    _bar_of_colours(drawing, (left, under + 30, page - _MARGIN - left - 4), look.cmap)
     for i, words in enumerate(wrap(scope_words(look.scope), page - _MARGIN - left, 11)):
-        write(left, below + 36 + i * 14, words, 11, _SOFT, va="top")
-    return figure
+        write(left, under + 60 + i * 14, words, 11, _SOFT)
+    return drawing
 
 
-def _title(e: Explanation, rows: list[int], width: float) -> list[tuple[str, str, str, float]]:
-    """(text, colour, weight, size in pixels) of every line, wrapped to the width."""
-    lines: list[tuple[str, str, str, float]] = []
+def _title(e: Explanation, rows: list[int], width: float) -> list[tuple[str, str, bool, float]]:
+    """(text, colour, bold, size in pixels) of every line, wrapped to the width."""
+    lines: list[tuple[str, str, bool, float]] = []
     if e.untrained:
-        lines.append((UNTRAINED, _ALARM, "bold", 15))
+        lines.append((UNTRAINED, _ALARM, True, 15))
     for i, row in enumerate(rows):
         letter = f"{'ABCDEFGHIJ'[i % 10]}  " if len(rows) > 1 else ""
         words = "No positive evidence for" if e.empty[row] else "Evidence for"
         name = f"{letter}{words} “{class_name(e, row)}” ({percent(probability(e, row))})"
-        lines.append((name, _colour(i) if letter else _INK, "bold", 17))
+        lines.append((name, _colour(i) if letter else _INK, True, 17))
     best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
     if e.true_label:
-        lines.append((f"true label: {e.true_label}", _INK, "normal", 13))
-    lines.append((f"top 2: {best}", _INK, "normal", 13))
+        lines.append((f"true label: {e.true_label}", _INK, False, 13))
+    lines.append((f"top 2: {best}", _INK, False, 13))
     about = " · ".join(s for s in (e.model, e.method, e.clip.note, e.remark) if s)
     if about:
-        lines.append((about, _SOFT, "normal", 12))
+        lines.append((about, _SOFT, False, 12))
     return [
-        (line, colour, weight, size)
-        for text, colour, weight, size in lines
-        for line in wrap(text, width, round(size), weight == "bold")
+        (line, colour, bold, size)
+        for text, colour, bold, size in lines
+        for line in wrap(text, width, round(size), bold)
     ]
 
 
@@ -222,33 +186,70 @@ def _colour(i: int) -> str:
     return _LINES[i % len(_LINES)]
 
 
-def _evidence(ax: Axes, e: Explanation, rows: list[int], scope: str) -> None:
-    """The evidence of each class over the frames, as bars for one class and lines for several."""
-    frames = np.arange(len(e.clip.times))
-    curves = [e.row_evidence(row) for row in rows]
-    if len(rows) == 1:
-        colours = [_MARK if repeat else "#3f3f46" for repeat in e.clip.repeated]
-        if len(frames) <= 64:
-            ax.vlines(frames, 0, curves[0], colors=colours, linewidth=min(14, 300 / len(frames)))
-        else:
-            ax.fill_between(frames, curves[0], color="#3f3f46", linewidth=0)
-    else:
-        for i, curve in enumerate(curves):
-            ax.plot(frames, curve, color=_colour(i), linewidth=1.6)
+def _evidence(
+    drawing: Drawing, box: tuple[int, int, int], e: Explanation, rows: list[int], scope: str
+) -> None:
+    """The evidence of each class over the frames, as bars for one class and lines for several.
+
+    Args:
+        drawing: the page.
+        box: left, top and width of the plot on it.
+        e, rows, scope: see `lay_out`.
+    """
+    left, top, width = box
+    frames = len(e.clip.times)
+    curves = np.array([e.row_evidence(row) for row in rows])  # (rows, T)
+    most = float(curves.max())
     if scope == "classes":
         most = max(float(e.row_evidence(row).max()) for row in range(len(e.maps)))
-    else:
-        most = max(float(curve.max()) for curve in curves)
-    ax.set_ylim(0, most * 1.08 if most > 0 else 1)
-    ax.set_xlim(-0.7, len(frames) - 0.3)
-    marks = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), 4)).round().astype(int))
-    ax.set_xticks(marks, [f"{e.clip.times[t]:.2f} s" for t in marks])
-    ax.set_yticks([0, most] if most > 0 else [0], ["0", f"{most:.3g}"] if most > 0 else ["0"])
-    ax.tick_params(labelsize=7, colors=_SOFT, length=2, pad=2)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color("#c8c8d0")
+    across = (np.arange(frames) + 0.7) / (frames + 0.4) * width  # of each frame, from the left
+    high = curves / (most * 1.08 if most > 0 else 1) * _PLOT
+    draw = ImageDraw.Draw(drawing.picture)
+    if len(rows) == 1:
+        wide = min(19.0, 417 / frames) if frames <= 64 else width / (frames + 0.4)
+        for t in range(frames):
+            colour = _MARK if e.clip.repeated[t] else _BAR
+            first, last = (round(left + across[t] + half) for half in (-wide / 2, wide / 2))
+            upper = round(top + _PLOT - high[0, t])
+            if upper < top + _PLOT:
+                draw.rectangle((first, upper, max(first, last - 1), top + _PLOT - 1), colour)
+    for i in range(len(rows) if len(rows) > 1 else 0):
+        fine = 4  # drawn so many times as large, because Pillow's lines have hard edges
+        mask = Image.new("L", (fine * width, fine * (_PLOT + 2)))
+        points = np.stack([across, _PLOT + 1 - high[i]], axis=1) * fine
+        pen = ImageDraw.Draw(mask)
+        pen.line([tuple(p) for p in points.tolist()], fill=255, width=fine * 2, joint="curve")
+        drawing.picture.paste(_colour(i), (left, top - 1), mask.reduce(fine))
+    draw.line((left, top, left, top + _PLOT), _AXIS)
+    draw.line((left, top + _PLOT, left + width, top + _PLOT), _AXIS)
+    marks = np.unique(np.linspace(0, frames - 1, min(frames, 4)).round().astype(int))
+    _ticks(
+        drawing,
+        [left + across[t] for t in marks],
+        top + _PLOT,
+        [f"{e.clip.times[t]:.2f} s" for t in marks],
+    )
+    for value, text in ((0.0, "0"), (most, f"{most:.3g}"))[: 2 if most > 0 else 1]:
+        at = round(top + _PLOT - (value / (most * 1.08) * _PLOT if most > 0 else 0))
+        draw.line((left - 3, at, left - 1, at), _SOFT)
+        drawing.words.append(Words(left - 6, at + 3.5, text, 10, _SOFT, align="right"))
+
+
+def _bar_of_colours(drawing: Drawing, box: tuple[int, int, int], cmap: str) -> None:
+    """What the colours mean, from 0 to 1, below `box`'s top."""
+    left, top, width = box
+    bar = Image.fromarray(palette(cmap)[None]).resize((width, 12), Image.Resampling.NEAREST)
+    drawing.picture.paste(bar, (left, top))
+    at = [left + width * value for value in (0, 0.5, 1)]
+    _ticks(drawing, at, top + 12, ["0.0", "0.5", "1.0"])
+
+
+def _ticks(drawing: Drawing, places: Sequence[float], top: int, words: Sequence[str]) -> None:
+    """Short marks below an axis, with a word under each."""
+    draw = ImageDraw.Draw(drawing.picture)
+    for x, text in zip(places, words, strict=True):
+        draw.line((round(x), top + 1, round(x), top + 3), _SOFT)
+        drawing.words.append(Words(x, top + 14, text, 10, _SOFT, align="center"))
 
 
 def thumbnail(height: int, width: int) -> tuple[int, int]:

@@ -15,7 +15,8 @@ from PIL import Image
 from ..errors import BadInput
 from ..files import atomic_files
 from .captions import class_name, rows_of
-from .contact_sheet import Sheet, lay_out, thumbnail
+from .contact_sheet import lay_out, thumbnail
+from .drawing import Drawing
 from .frame_layout import FrameLayout
 from .look import Look, LookOptions
 from .player_page import page_of, payload
@@ -127,7 +128,7 @@ class _FrameDrawer:
         finally:  # also when the encoder gives up before the last frame
             self.done.set()
 
-    def sheet(self) -> Sheet:
+    def sheet(self) -> Drawing:
         """The contact sheet, of the same panels as the video."""
         paint = self.thumbnails.__getitem__
         return lay_out(self.e, self.rows, self.look, self.in_sheet, self.size, paint)

@@ -1,11 +1,14 @@
-"""A matplotlib figure that a notebook shows, and that pyplot does not know."""
+"""Matplotlib figures that a notebook shows, and that pyplot does not know."""
 
 from __future__ import annotations
 
 import base64
 from io import BytesIO
+from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from .drawing import Drawing
 
 
 class InlineFigure(Figure):
@@ -21,3 +24,20 @@ class InlineFigure(Figure):
         self.savefig(buffer, format="jpeg", pil_kwargs={"quality": 85})
         picture = base64.b64encode(buffer.getvalue()).decode()
         display({"image/jpeg": picture, "text/plain": repr(self)}, raw=True)
+
+
+class Sheet(InlineFigure):
+    """A drawn page as a figure, which can also write itself pixel for pixel.
+
+    Args:
+        drawing: the page.
+    """
+
+    def __init__(self, drawing: Drawing) -> None:
+        super().__init__(facecolor="white")
+        self.drawing = drawing
+        drawing.draw_on(self)
+
+    def write_png(self, path: str | Path) -> None:
+        """Write the page at its own size; `savefig` takes longer and adds an alpha channel."""
+        self.drawing.write_png(path)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
+from io import BytesIO
 from typing import TypedDict
 
 import numpy as np
+from PIL import Image
 
 from ..errors import BadInput
 from ..geometry import SCOPES
 
 BLENDS = ("evidence", "post")
+SHIPPED = ("inferno", "viridis", "jet")  # the rows of palettes.png, matplotlib's own colours
 OPACITY = 0.65  # strong enough to read at the peak, weak enough to see the object under it
 
 
@@ -70,14 +74,18 @@ def palette(cmap: str = "inferno") -> np.ndarray:
     Raises:
         BadInput: matplotlib has no colour map of this name.
     """
-    import matplotlib
+    if cmap in SHIPPED:
+        data = resources.files("gradcam_video.show").joinpath("palettes.png").read_bytes()
+        colours = np.array(Image.open(BytesIO(data)))[SHIPPED.index(cmap)]  # no matplotlib needed
+    else:
+        import matplotlib
 
-    try:
-        chosen = matplotlib.colormaps[cmap]
-    except KeyError:
-        raise BadInput(
-            f"unknown colour map {cmap!r}: use inferno, viridis, jet or another of matplotlib's"
-        ) from None
-    colours = chosen(np.arange(256), bytes=True)[:, :3]
+        try:
+            chosen = matplotlib.colormaps[cmap]
+        except KeyError:
+            raise BadInput(
+                f"unknown colour map {cmap!r}: use inferno, viridis, jet or another of matplotlib's"
+            ) from None
+        colours = chosen(np.arange(256), bytes=True)[:, :3]
     colours.setflags(write=False)  # it is cached: nobody may paint on it
     return colours
