@@ -2,7 +2,8 @@
 
     python scripts/header_pictures.py
 
-writes `docs/images/05.png` to `07.png`: the first strip (a case on one page) of each, made smaller.
+writes `docs/images/05.png` to `07.png`: the first filmstrip (a case on one page) of each,
+smaller.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ WIDE = 950  # pixels
 
 def main() -> None:
     for path in sorted((ROOT / "notebooks").glob("0[5-7]_*.ipynb")):
-        picture = first_strip(path)
+        picture = first_filmstrip(path)
         small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
         out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"
         with atomic_write(out) as temporary:
@@ -30,13 +31,13 @@ def main() -> None:
         print(out.relative_to(ROOT), small.size)
 
 
-def first_strip(path: Path) -> Image.Image:
-    """A strip is stored as a JPEG, other figures are not."""
+def first_filmstrip(path: Path) -> Image.Image:
+    """A filmstrip is stored as a JPEG, other figures are not."""
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get("image/jpeg"):
                 return Image.open(BytesIO(base64.b64decode(picture)))
-    raise ValueError(f"{path.name} holds no strip: run it first, with scripts/run_notebooks.py")
+    raise ValueError(f"{path.name} holds no filmstrip: run it first, with scripts/run_notebooks.py")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python scripts/readme_picture.py
 
 writes `docs/images/overlay.gif` (the clip beside its heat map, moving) and `docs/images/sheet.png`
-(all sixteen frames). The clip is a made one that the network was never trained on; notebook 00
+(all sixteen frames). The clip is a synthetic one that the network was never trained on; notebook 00
 explains the same one.
 """
 

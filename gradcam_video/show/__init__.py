@@ -1,4 +1,4 @@
-"""Looking at an explanation: overlay, contact sheet, film strip, video, player, and all on disk.
+"""Looking at an explanation: overlay, contact sheet, filmstrip, video, player, and all on disk.
 
 Nothing here knows a network: it draws whatever has the attributes of an `Explanation`.
 """

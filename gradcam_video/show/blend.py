@@ -112,7 +112,7 @@ def resize(frame: np.ndarray, height: int, width: int) -> np.ndarray:
 def at_size(e: Explanation, height: int, width: int) -> Explanation:
     """The same explanation with its maps drawn on a picture of another size.
 
-    Only the view is scaled: the maps of an 8K clip are never made at 8K to be shown at 480 lines.
+    Only the view is scaled: the maps of an 8K clip are never drawn at 8K to be shown at 480 lines.
     """
     view = e.grid.view
     down, across = height / view.height, width / view.width

@@ -54,7 +54,7 @@ def save(
 
     Args:
         e: what to write.
-        folder: made if missing; files of these six names in it are replaced.
+        folder: created if missing; files of these six names in it are replaced.
         label: the class shown, or several side by side; None is the top class.
         fps: of the video; None plays it in the clip's own time.
         arrays: more arrays for explanation.npz, or others in place of its own.
