@@ -19,7 +19,7 @@ from torchvision.models import get_model
 
 from gradcam_video import VideoModel, inflate
 from gradcam_video.data.labels import FORTY_NAMES
-from gradcam_video.models.names import INFLATABLE
+from gradcam_video.models.model_names import INFLATABLE
 from gradcam_video.models.tabletop_net import SmallResNet
 
 HERE = Path(__file__).resolve().parent

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._faces import lazy_face
+from ._lazy import lazy_face
 
 if TYPE_CHECKING:
     from . import tabletop

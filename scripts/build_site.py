@@ -44,7 +44,7 @@ REFERENCE = (
     "gradcam_video.attribution.methods.gradient",
     "gradcam_video.attribution.methods.activation",
     "gradcam_video.attribution.methods.perturbation",
-    "gradcam_video.attribution.methods.pixels",
+    "gradcam_video.attribution.methods.input_gradient",
     "gradcam_video.attribution.methods.baselines",
     "gradcam_video.lessons.check",
     "gradcam_video.lessons.facts",

@@ -43,8 +43,8 @@ from gradcam_video.data.labels import find_label
 from gradcam_video.explanation import Explanation
 from gradcam_video.files import atomic_write
 from gradcam_video.metrics import faithfulness
-from gradcam_video.metrics.clip_scores import ClipScore, score_clip, summary
 from gradcam_video.metrics.localisation import spearman
+from gradcam_video.metrics.per_clip import ClipScore, score_clip, summary
 
 MODEL = "tabletop"
 TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"

@@ -32,7 +32,7 @@ from torch import nn
 from gradcam_video.files import atomic_write
 from gradcam_video.models.fx_rewrite import CannotInflate
 from gradcam_video.models.inflation import inflate, still_video_error
-from gradcam_video.models.names import INFLATABLE
+from gradcam_video.models.model_names import INFLATABLE
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "inflatable.md"
 TOLERANCE = 1e-4

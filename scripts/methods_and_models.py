@@ -28,7 +28,7 @@ from gradcam_video.files import atomic_write
 from gradcam_video.models import huggingface as hub
 from gradcam_video.models import i3d_c3d as zoo
 from gradcam_video.models.inflation import inflate
-from gradcam_video.models.names import KINETICS, SHIPPED
+from gradcam_video.models.model_names import KINETICS, SHIPPED
 from gradcam_video.models.tabletop_net import network as tabletop_network
 from gradcam_video.models.video_model import VideoModel
 

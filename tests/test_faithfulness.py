@@ -20,7 +20,7 @@ from gradcam_video.explanation import Explanation
 from gradcam_video.geometry import Axis, Grid, View
 from gradcam_video.metrics import faithfulness as f
 from gradcam_video.metrics import localisation
-from gradcam_video.metrics.clip_scores import ClipScore
+from gradcam_video.metrics.per_clip import ClipScore
 from gradcam_video.metrics.scoring import PerturbationTests
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.tabletop.scene import sample

@@ -19,7 +19,7 @@ from gradcam_video.models.inflation import (
     inflate_filter,
     still_video_error,
 )
-from gradcam_video.models.names import INFLATABLE, can_inflate
+from gradcam_video.models.model_names import INFLATABLE, can_inflate
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -25,7 +25,6 @@ from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.errors import BadInput
 from gradcam_video.explanation import Explanation
 from gradcam_video.geometry import Axis, Grid, View
-from gradcam_video.metrics.clip_scores import ClipScore, score_clip, score_clips, summary
 from gradcam_video.metrics.faithfulness import gain
 from gradcam_video.metrics.localisation import (
     RASTER,
@@ -50,6 +49,7 @@ from gradcam_video.metrics.localisation import (
     tolerant_truth,
     uniform_map,
 )
+from gradcam_video.metrics.per_clip import ClipScore, score_clip, score_clips, summary
 from gradcam_video.metrics.scoring import score
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.tabletop.scene import Scene, sample

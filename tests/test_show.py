@@ -38,7 +38,7 @@ from gradcam_video.show.captions import block, font, percent, rows_of, wrap
 from gradcam_video.show.export import FILES
 from gradcam_video.show.frame_layout import MARK, FrameLayout
 from gradcam_video.show.look import SHIPPED, Look, palette
-from gradcam_video.show.video import exact_rate
+from gradcam_video.show.video_writer import exact_rate
 
 
 def names(folder: Path) -> list[str]:

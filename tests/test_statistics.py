@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradcam_video.metrics.clip_scores import DRAWS, ClipScore, summary
 from gradcam_video.metrics.localisation import following, ranks, spearman
+from gradcam_video.metrics.per_clip import DRAWS, ClipScore, summary
 from gradcam_video.training.accuracy import wilson
 
 RNG = np.random.default_rng

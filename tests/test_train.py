@@ -232,6 +232,25 @@ def test_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
 
 
 @pytest.mark.slow
+def test_the_optimiser_moves_at_the_rate_and_within_the_clipped_gradient(tmp_path: Path) -> None:
+    recipe = Recipe(
+        steps=4, batch=6, optimiser="sgd", rate=0.5, clip_grad=1e-3, weight_decay=0, augment=PLAIN
+    )
+    model = tiny()
+    log = fit(model, moving(), tmp_path / "long", recipe, intervals=Intervals(log=1))
+    assert [row["rate"] for row in log] == [recipe.rate_at(step, 4) for step in range(4)]
+    state = torch.load(tmp_path / "long" / "checkpoint.pt", weights_only=True)
+    assert {group["lr"] for group in state["optimiser"]["param_groups"]} == {log[-1]["rate"]}
+
+    model, start = tiny(), tiny()
+    fit(model, moving(), tmp_path / "one", replace(recipe, steps=1, warmup=0))
+    pairs = zip(model.net.parameters(), start.net.parameters(), strict=True)
+    moved = sum(((now - before).detach() ** 2).sum() for now, before in pairs) ** 0.5
+    # Nesterov's first step is (1 + 0.9) times the gradient, whose norm is clipped.
+    assert float(moved) == pytest.approx(0.5 * 1.9e-3, rel=1e-3)
+
+
+@pytest.mark.slow
 def test_dropout_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     a, b, c = tiny(), tiny(), tiny()
     for model, name, dropout in ((a, "a", 0.5), (b, "b", 0.5), (c, "c", 0.0)):
@@ -371,7 +390,7 @@ def test_a_signal_finishes_the_step_and_saves(
 ) -> None:
     recipe = replace(RUN, steps=12)
     whole = tiny()
-    fit(whole, moving(), tmp_path / "whole", recipe, intervals=Intervals(log=3))
+    unbroken = fit(whole, moving(), tmp_path / "whole", recipe, intervals=Intervals(log=3))
     train_step = loop.train_step
 
     def interrupted(state: Any, batches: Any, step: int) -> None:
@@ -391,7 +410,8 @@ def test_a_signal_finishes_the_step_and_saves(
         resumed, moving(), tmp_path / "broken", recipe, resume=True, intervals=Intervals(log=3)
     )
     assert same(resumed.net.state_dict(), whole.net.state_dict())
-    assert [row["step"] for row in log] == [3, 6, 9, 12]
+    losses = [[(row["step"], row["loss"]) for row in rows] for rows in (log, unbroken)]
+    assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [3, 6, 9, 12]
 
 
 def _train_until_interrupted(folder: Path) -> None:
@@ -714,16 +734,19 @@ def test_an_unreadable_clip_counts_nothing(tmp_path: Path) -> None:
     recipe = Recipe(
         steps=1, batch=6, optimiser="sgd", clip_grad=0, warmup=0, weight_decay=0, augment=PLAIN
     )
-    start = tiny().net.state_dict()["head.bias"].clone()
+    recipe = replace(recipe, sparse=1.0, freeze_norms=True)
+    names = ("head.bias", "second.bias")  # the second feels how active its layer is, too
+    start = {name: tiny().net.state_dict()[name].clone() for name in names}
     moves = []
     for name, data, some in (
         ("holes", Folder(bad=(1, 2, 3, 4, 5)), recipe),
         ("alone", Cache(Folder().frames[:1], [0], LABELS), replace(recipe, batch=1)),
     ):
         model = tiny()
-        fit(model, data, tmp_path / name, replace(some, freeze_norms=True))
-        moves.append(model.net.state_dict()["head.bias"] - start)
-    assert torch.allclose(6 * moves[0], moves[1], rtol=1e-3)
+        fit(model, data, tmp_path / name, some)
+        moves.append({name: model.net.state_dict()[name] - start[name] for name in names})
+    for name in names:
+        assert torch.allclose(6 * moves[0][name], moves[1][name], rtol=1e-3, atol=1e-7), name
 
 
 # --- evaluation -------------------------------------------------------------------------------

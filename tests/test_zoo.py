@@ -33,7 +33,7 @@ from gradcam_video.models import huggingface as hub
 from gradcam_video.models import i3d_c3d as zoo
 from gradcam_video.models import registry as models
 from gradcam_video.models import torchvision_nets
-from gradcam_video.models.names import KINETICS
+from gradcam_video.models.model_names import KINETICS
 from gradcam_video.models.registry import load_model
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import trace_forward

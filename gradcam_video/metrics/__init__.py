@@ -1,11 +1,10 @@
 """Scores of a map: against the truth, and against the network.
 
 The names below need no network and no torch: the measures of `localisation.py`, and those of
-`clip_scores.py`, which score one clip and many. `faithfulness.py` runs the network again on
+`per_clip.py`, which score one clip and many. `faithfulness.py` runs the network again on
 perturbed clips, and `scoring.py` scores a method over a data set.
 """
 
-from .clip_scores import ClipScore, score_clip, score_clips, summary
 from .localisation import (
     centroids,
     draw,
@@ -27,6 +26,7 @@ from .localisation import (
     tolerant_truth,
     uniform_map,
 )
+from .per_clip import ClipScore, score_clip, score_clips, summary
 
 __all__ = [
     "ClipScore",

@@ -1,6 +1,6 @@
 """A method scored over a data set: `gradcam-video score`.
 
-Clips are explained by a network and their maps scored against the truth (`clip_scores`). Some clips
+Clips are explained by a network and their maps scored against the truth (`per_clip.py`). Some clips
 can be tested further: parts of them, or the network's weights, are perturbed, and the network is
 run again (`faithfulness`). That needs no truth, and costs some hundred forwards a clip.
 """
@@ -23,8 +23,8 @@ from ..explanation import Explanation
 from ..models.video_model import VideoModel
 from ..progress import progress as counted
 from . import faithfulness
-from .clip_scores import ClipScore, score_clip, summary
 from .localisation import ALIGNS
+from .per_clip import ClipScore, score_clip, summary
 
 
 class Labelled(Protocol):

@@ -27,7 +27,7 @@ from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .i3d_c3d import ZOO
 from .inflation import inflate
-from .names import INFLATABLE, KINETICS, SHIPPED
+from .model_names import INFLATABLE, KINETICS, SHIPPED
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
 

@@ -20,7 +20,7 @@ from ..errors import BadInput
 from .checkpoints import classes_of, load_state, read_weights
 from .i3d_c3d import ZOO
 from .inflation import inflate
-from .names import KINETICS
+from .model_names import KINETICS
 from .video_model import VideoModel
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._faces import lazy_face
+from .._lazy import lazy_face
 
 if TYPE_CHECKING:
     from .blend import overlay
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .filmstrip import draw_filmstrip
     from .notebook import player
     from .player_page import player_html
-    from .video import side_by_side, write_gif, write_mp4
+    from .video_writer import side_by_side, write_gif, write_mp4
 
 __all__ = [
     "draw_filmstrip",
@@ -39,8 +39,8 @@ __getattr__, __dir__ = lazy_face(
         "player_html": "player_page",
         "save": "export",
         "sheet": "contact_sheet",
-        "side_by_side": "video",
-        "write_gif": "video",
-        "write_mp4": "video",
+        "side_by_side": "video_writer",
+        "write_gif": "video_writer",
+        "write_mp4": "video_writer",
     },
 )

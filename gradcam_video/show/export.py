@@ -20,7 +20,7 @@ from .drawing import Drawing
 from .frame_layout import FrameLayout
 from .look import Look, LookOptions
 from .player_page import page_of, payload
-from .video import write_gif, write_mp4
+from .video_writer import write_gif, write_mp4
 
 if TYPE_CHECKING:
     from ..explanation import Explanation

@@ -28,7 +28,7 @@ from ..errors import BadInput
 from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
-from ..models.names import INFLATABLE, KINETICS
+from ..models.model_names import INFLATABLE, KINETICS
 from ..models.registry import BUILDERS, load_model
 from ..models.video_model import VideoModel
 

@@ -7,8 +7,8 @@ options: `explain(model, clip, method="rise", masks=2000)`.
 from .activation import CAM, AblationCAM, EigenCAM, ScoreCAM
 from .base import ForwardContext, Maps, Method
 from .gradient import GradCAM, GradCAMPerStep, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from .input_gradient import Deconvolution, GuidedGradient, IntegratedGradients
 from .perturbation import RISE, Occlusion, TemporalMask
-from .pixels import Deconvolution, GuidedGradient, IntegratedGradients
 from .priors import CentrePrior, Random
 
 METHODS: dict[str, type[Method]] = {
