@@ -248,7 +248,7 @@ def follow(
         return _joined(args, inputs, output, known)
     if name in ("mm", "addmm", "linear"):
         # The weights are no cells: only x of x @ W has a layout.
-        if source.shape[:-1] != output.shape[:-1] or set(before.roles(-1)) > {"c"}:
+        if source.shape[:-1] != output.shape[:-1] or not set(before.roles(-1)) <= {"c"}:
             return None
         return before.with_dim(output.ndim - 1, Part("c", (output.shape[-1],)))
     # Anything else that keeps the cells keeps the places: ReLU, norms, a residual sum. Branches

@@ -62,7 +62,7 @@ class Operation:
     name: str
     inputs: list[Tensor]
     output: Tensor
-    arguments: tuple[Any, ...]
+    arguments: tuple[Any, ...]  # those by keyword come last
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,8 @@ class Trace:
             return False
         if op.name == "mean":
             channels = 1 if layout is None else layout.dim_of("c")
-            over = {d % source.ndim for d in op.arguments[1] or range(source.ndim)}
+            dims = op.arguments[1] if len(op.arguments) > 1 else None
+            over = {d % source.ndim for d in dims or range(source.ndim)}
             rest = range(1, source.ndim)
             return channels not in over and all(
                 d in over or source.shape[d] == 1 for d in rest if d != channels
@@ -305,10 +306,12 @@ class Trace:
             return False
         if op.name == "_adaptive_avg_pool3d":
             return True
-        # A pool with the whole map under one kernel; with padding it would divide by more.
+        # A pool with the whole map under one kernel; with padding it would divide by more, and a
+        # divisor can be given.
         kernel = list(op.arguments[1]) if op.name == "avg_pool3d" else []
         padding = op.arguments[3] if len(op.arguments) > 3 else [0]
-        return kernel == list(source.shape[-3:]) and not any(padding)
+        divisor = op.arguments[6] if len(op.arguments) > 6 else None
+        return kernel == list(source.shape[-3:]) and not any(padding) and divisor is None
 
 
 def half_pixel_axes(cells: Sequence[int], sizes: Sequence[int]) -> tuple[Axis, Axis, Axis]:
@@ -419,12 +422,13 @@ class _Recorder(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = run_on_meta(func, args, kwargs or {})
+        given = (*args, *(kwargs or {}).values())
         name = func.overloadpacket.__name__.removesuffix("_")
         inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
         outputs = [t for t in tree_iter(result) if isinstance(t, Tensor)]
         for output in outputs if name in ("split", "chunk", "unbind") else outputs[:1]:
             self.keep.append((inputs, output))
-            self.record.operations.append(Operation(name, inputs, output, args))
+            self.record.operations.append(Operation(name, inputs, output, given))
             known = self.record.layouts
             layout = follow(name, args, inputs, output, known)
             if layout is not None:

@@ -1,0 +1,349 @@
+"""Right values where a fault could go unseen: each test here killed a mutant (scripts/mutants.py).
+
+Where cells lie is checked by their values: the clip holds each pixel's own place (its frame, row
+and column as three channels), so after any operation that moves or averages pixels the values of a
+cell *are* where it is centred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradcam_video.errors import BadInput
+from gradcam_video.geometry import View
+from gradcam_video.models.token_layout import TokenGrid
+from gradcam_video.models.trace import LinearHead, Trace, trace_forward
+
+SHAPE = (3, 6, 8, 10)
+Steps = Callable[[Tensor], Tensor]
+
+
+def places() -> Tensor:
+    """A clip whose pixels say where they are: float64 (1, 3, 6, 8, 10)."""
+    return torch.stack(torch.meshgrid(*(torch.arange(n) for n in SHAPE[1:]), indexing="ij"))[
+        None
+    ].double()
+
+
+class Layer(nn.Module):
+    """Some operations, their result as the layer "out", and logits that depend on it."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__()
+        self.steps, self.out = steps, nn.Identity()
+        self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.steps(x)).reshape(1, -1)[:, :2] * self.scale
+
+
+def nothing(x: Tensor, **sizes: int) -> Tensor:
+    """What lies nowhere: a block of NaN, as the clip but for some sizes."""
+    shape = dict(zip("nCthw", x.shape, strict=True)) | sizes
+    return x.new_full(tuple(shape.values()), math.nan)
+
+
+def mean_filter(x: Tensor, *kernel: int) -> Tensor:
+    return x.new_full((3, 1, *kernel), 1 / math.prod(kernel))
+
+
+def tokens(x: Tensor) -> Tensor:
+    return x.flatten(2).transpose(1, 2)
+
+
+def with_class_tokens(x: Tensor, n: int = 1) -> Tensor:
+    return torch.cat([x.new_full((1, n, 3), math.nan), tokens(x)], dim=1)
+
+
+def middle_of_max_and_min(x: Tensor, *window: object) -> Tensor:
+    return (F.max_pool3d(x, *window) - F.max_pool3d(-x, *window)) / 2
+
+
+def frame_by_frame(x: Tensor, steps: Steps) -> Tensor:
+    """A network of pictures: the frames as a batch, and apart again."""
+    y = steps(x.transpose(1, 2).reshape(6, 3, 8, 10))
+    return y.reshape(1, 6, 3, *y.shape[-2:]).transpose(1, 2)
+
+
+FOLLOWED: dict[str, Steps] = {
+    "all": lambda x: x,
+    "later": lambda x: x[:, :, 2:],
+    "earlier": lambda x: x[:, :, :-2],
+    "from the end": lambda x: x[:, :, :, -5:],
+    "every second": lambda x: x[..., ::2],
+    "every third from 1": lambda x: x[..., 1::3],
+    "twice": lambda x: x[..., 1::2][..., 1:],
+    "of other channels": lambda x: torch.cat([x, x * 0], 1)[:, :3],
+    "split channels": lambda x: torch.cat([x, x * 0], 1).split(3, 1)[0],
+    "chunks of channels": lambda x: torch.cat([x, x * 0], 1).chunk(2, 1)[0],
+    "one frame": lambda x: x[:, :, 3],
+    "one frame, kept": lambda x: x[:, :, 3:4],
+    "one row": lambda x: x[:, :, :, 3:4],
+    "one frame, unbound": lambda x: x.unbind(2)[1],
+    "rows put before": lambda x: torch.cat([nothing(x, h=3), x], 3),
+    "rows put after": lambda x: torch.cat([x, nothing(x, h=3)], 3),
+    "columns around": lambda x: torch.cat([nothing(x, w=2), x, nothing(x, w=1)], 4),
+    "frames around, from behind": lambda x: torch.cat([nothing(x, t=1), x, nothing(x, t=2)], -3),
+    "the first frame again": lambda x: torch.cat([x[:, :, :1] + math.nan, x], 2),
+    "the last row again": lambda x: torch.cat([x, x[:, :, :, -1:] + math.nan], 3),
+    "rows put before every second": lambda x: torch.cat([nothing(x, h=3), x], 3)[:, :, :, 1::2],
+    "rows before channels": lambda x: torch.cat([nothing(x, h=3, w=5), x[..., ::2]], 3),
+    "padded": lambda x: F.pad(x, (2, 1, 0, 3, 1, 0), value=math.nan),
+    "padded in the plane": lambda x: F.pad(x, (2, 1, 3, 0), value=math.nan),
+    "padded, then every second": lambda x: F.pad(x, (3, 0), value=math.nan)[..., 1::2],
+    "replicated": lambda x: F.pad(x, (2, 1, 0, 3, 1, 0), mode="replicate"),
+    "reflected": lambda x: F.pad(x, (2, 1, 0, 3, 1, 0), mode="reflect"),
+    "convolved": lambda x: F.conv3d(x, mean_filter(x, 2, 3, 4), groups=3),
+    "convolved in strides": lambda x: F.conv3d(
+        x, mean_filter(x, 1, 3, 2), stride=(2, 2, 3), padding=(0, 1, 1), groups=3
+    ),
+    "convolved, dilated": lambda x: F.conv3d(
+        x, mean_filter(x, 2, 2, 3), dilation=(3, 2, 2), padding=(1, 1, 2), groups=3
+    ),
+    "two convolutions": lambda x: F.conv3d(
+        F.conv3d(x, mean_filter(x, 1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), groups=3),
+        mean_filter(x, 2, 2, 2),
+        groups=3,
+    ),
+    "average pool": lambda x: F.avg_pool3d(x, (1, 2, 3)),
+    "average pool of one number": lambda x: F.avg_pool3d(x, 2),
+    "average pool, moved": lambda x: F.avg_pool3d(x, (2, 3, 4), (1, 2, 2), (1, 1, 2)),
+    "maximum pool": lambda x: middle_of_max_and_min(x, (1, 2, 3)),
+    "maximum pool of numbers": lambda x: middle_of_max_and_min(x, 3, 1),
+    "maximum pool, moved": lambda x: middle_of_max_and_min(x, (2, 3, 2), (1, 2, 3)),
+    "maximum pool, dilated": lambda x: middle_of_max_and_min(x, 2, 1, 0, (2, 3, 1)),
+    "pool of pictures": lambda x: frame_by_frame(x, lambda y: F.avg_pool2d(y, (2, 3), (1, 2))),
+    "pool of pictures by one number": lambda x: frame_by_frame(x, lambda y: F.avg_pool2d(y, 2)),
+    "convolved pictures": lambda x: frame_by_frame(
+        x, lambda y: F.conv2d(y, mean_filter(y, 3, 2), stride=(2, 1), padding=(1, 0), groups=3)
+    ),
+    "two branches meet": lambda x: (F.avg_pool3d(x, (1, 1, 2), 1) + x[..., :-1]) / 2,
+    "a branch that is short in channels": lambda x: torch.cat([x, x * 0], 1)[:, :3] + 0 * x[:, :1],
+    "channels last": lambda x: x.permute(0, 2, 3, 4, 1),
+    "channels last, by negative numbers": lambda x: x.permute(0, -3, -2, -1, 1),
+    "rows and frames exchanged": lambda x: x.transpose(2, -2),
+    "tokens": tokens,
+    "tokens by rows, columns, frames": lambda x: x.permute(0, 3, 4, 2, 1).flatten(1, 3),
+    "tokens of each frame": lambda x: x.permute(0, 2, 3, 4, 1).flatten(2, 3),
+    "tokens behind a class token": with_class_tokens,
+    "tokens behind two": lambda x: with_class_tokens(x, 2),
+    "tokens of one frame behind two": lambda x: with_class_tokens(x[:, :, :1], 2),
+    "a row of tokens behind one": lambda x: with_class_tokens(x[:, :, :1, :1]),
+    "the class token left out": lambda x: with_class_tokens(x, 2)[:, 2:],
+    "tokens and back": lambda x: (
+        with_class_tokens(x)[:, 1:].reshape(1, 6, 8, 10, 3).permute(0, 4, 1, 2, 3)
+    ),
+    "linear": lambda x: F.linear(x.permute(0, 2, 3, 4, 1), torch.eye(3).to(x)),
+    "linear, with a bias": lambda x: F.linear(tokens(x), torch.eye(3).to(x), x.new_zeros(3)),
+    "channels in groups": lambda x: (
+        torch.cat([x, x * 0], 1).view(1, 2, 3, 6, 8, 10).flatten(1, 2)[:, :3]
+    ),
+    "residual": lambda x: x + x * x.new_zeros(1, 3, 1, 1, 1),
+}
+
+
+def traced(steps: Steps, shape: tuple[int, ...] = SHAPE) -> Trace:
+    return trace_forward(Layer(steps), shape)
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_cells_lie_where_their_values_say(name: str) -> None:
+    steps = FOLLOWED[name]
+    record = traced(steps)
+    axes, align = record.grid_axes("out")
+    assert align == "receptive-field"
+    fold = record.token_grid("out")
+    x = places()
+    cells, moved = (fold.to_grid(steps(clip))[0, :3] for clip in (x, x + 1000))  # (3, T', h, w)
+    assert cells.shape[1:] == tuple(axis.cells for axis in axes)
+    centres = torch.meshgrid(*(torch.from_numpy(a.centres()) for a in axes), indexing="ij")
+    # Where padding is part of a cell, its values are none: it does not follow the clip.
+    whole = torch.isclose(moved - cells, torch.tensor(1000.0).double()).all(dim=0)
+    for axis, centre in zip(axes, centres, strict=True):
+        if axis.cells > 1:
+            whole &= (centre >= 0) & (centre <= axis.size - 1)
+    for number, (axis, centre) in enumerate(zip(axes, centres, strict=True)):
+        if axis.cells > 1:  # the place of a single cell makes no difference
+            assert len(centre[whole].unique()) > 1
+            torch.testing.assert_close(cells[number][whole], centre[whole])
+        assert axis.size == SHAPE[1 + number]
+
+
+NOT_FOLLOWED: dict[str, Steps] = {
+    "rolled": lambda x: x.roll(1, 3),
+    "turned": lambda x: x.flip(3),
+    "split rows": lambda x: x.split(4, 3)[1],
+    "transposed convolution": lambda x: F.conv_transpose3d(
+        x, mean_filter(x, 1, 2, 2), stride=(1, 2, 2), groups=3
+    ),
+    "the mean of rows": lambda x: x.mean(3, keepdim=True).expand(-1, -1, -1, 8, -1),
+    "cells in other rows": lambda x: x.reshape(1, 3, 6, 10, 8),
+    "weights over columns": lambda x: F.linear(x, x.new_ones(10, 10)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FOLLOWED)
+def test_what_moves_or_mixes_cells_is_not_followed(name: str) -> None:
+    assert traced(NOT_FOLLOWED[name]).grid_axes("out")[1] == "half-pixel"
+
+
+TOKENS_LOST: dict[str, Steps] = {
+    "a token put after": lambda x: torch.cat([tokens(x), x.new_zeros(1, 1, 3)], 1),
+    "one token too many left out": lambda x: with_class_tokens(x)[:, 2:],
+    "one class token of two": lambda x: with_class_tokens(x, 2)[:, 1:],
+    "every second token": lambda x: with_class_tokens(x)[:, 1::2],
+    "the last not taken": lambda x: with_class_tokens(x)[:, 1:-1],
+    "half of the tokens": lambda x: tokens(x)[:, ::2],
+    "two clips of tokens": lambda x: torch.cat([tokens(x), tokens(x)], 1),
+    "tokens without channels": lambda x: tokens(x).sum(2, keepdim=True).expand(-1, -1, 3).cumsum(1),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS_LOST)
+def test_tokens_that_are_no_clip_any_more_are_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="nor tokens that could be followed"):
+        traced(TOKENS_LOST[name]).token_grid("out")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "grid", "extra"),
+    [
+        ("all", "n c t h w", (6, 8, 10), 0),
+        ("one frame", "n c h w", (1, 8, 10), 0),
+        ("channels last", "n t h w c", (6, 8, 10), 0),
+        ("tokens", "n (t h w) c", (6, 8, 10), 0),
+        ("tokens by rows, columns, frames", "n (h w t) c", (6, 8, 10), 0),
+        ("tokens of each frame", "n t (h w) c", (6, 8, 10), 0),
+        ("tokens behind two", "n (t h w) c", (6, 8, 10), 2),
+        ("tokens of one frame behind two", "n (h w) c", (1, 8, 10), 2),
+        ("a row of tokens behind one", "n w c", (1, 1, 10), 1),
+        ("the class token left out", "n (t h w) c", (6, 8, 10), 0),
+    ],
+)
+def test_the_fold_that_is_found(
+    name: str, pattern: str, grid: tuple[int, int, int], extra: int
+) -> None:
+    fold = traced(FOLLOWED[name]).token_grid("out")
+    assert fold == TokenGrid(pattern, grid, extra)
+    assert fold.plain == (name == "all")
+
+
+# --- heads --------------------------------------------------------------------------------------
+
+
+class Head(nn.Module):
+    """A convolution, and what makes logits of its map (N, 4, 4, 8, 8)."""
+
+    def __init__(self, head: Callable[[Head, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv3d(3, 4, 3, padding=1), nn.Linear(4, 2)
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self, self.conv(x))
+
+
+LINEAR = LinearHead("fc.weight", "fc.bias")
+WHOLE = (4, 8, 8)
+HEADS: dict[str, tuple[Callable[[Head, Tensor], Tensor], LinearHead | None]] = {
+    "mean": (lambda n, a: n.fc(a.mean((2, 3, 4))), LINEAR),
+    "mean, kept": (lambda n, a: n.fc(a.mean((-1, -2, -3), keepdim=True).flatten(1)), LINEAR),
+    "adaptive pool": (lambda n, a: n.fc(F.adaptive_avg_pool3d(a, 1).flatten(1)), LINEAR),
+    "one pool over all": (lambda n, a: n.fc(F.avg_pool3d(a, WHOLE).flatten(1)), LINEAR),
+    "padded pool over all": (
+        lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, padding=(1, 2, 2)).flatten(1)),
+        None,
+    ),
+    "pool over all, divided by another number": (
+        lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, divisor_override=7).flatten(1)),
+        None,
+    ),
+    "pool over most": (
+        lambda n, a: n.fc(F.avg_pool3d(a, (3, 7, 7), stride=8).flatten(1)),
+        None,
+    ),
+    "maximum": (lambda n, a: n.fc(a.amax((2, 3, 4))), None),
+    "maximum pool": (lambda n, a: n.fc(F.max_pool3d(a, WHOLE).flatten(1)), None),
+    "mean of columns, maximum of the rest": (lambda n, a: n.fc(a.mean(4).amax((2, 3))), None),
+    "mean of some channels too": (
+        lambda n, a: n.fc(a.mean((1, 2, 3, 4), keepdim=True).expand(-1, 4, 1, 1, 1).flatten(1)),
+        None,
+    ),
+    "mean of cells in another order": (
+        lambda n, a: n.fc(a.permute(0, 2, 3, 4, 1).mean((1, 2, 3))),
+        LINEAR,
+    ),
+    "no bias": (
+        lambda n, a: F.linear(a.mean((2, 3, 4)), n.fc.weight),
+        LinearHead("fc.weight", None),
+    ),
+    "no weights": (lambda n, a: a.mean((2, 3, 4)), LinearHead(None, None)),
+    "scaled bias": (
+        lambda n, a: torch.addmm(n.fc.bias, a.mean((2, 3, 4)), n.fc.weight.t(), beta=2),
+        None,
+    ),
+    "a bias that is computed": (
+        lambda n, a: F.linear(a.mean((2, 3, 4)), n.fc.weight, n.fc.bias * 2),
+        None,
+    ),
+    "weights that are computed": (
+        lambda n, a: F.linear(a.mean((2, 3, 4)), n.fc.weight * 2, n.fc.bias),
+        None,
+    ),
+    "scaled weights": (
+        lambda n, a: torch.addmm(n.fc.bias, a.mean((2, 3, 4)), n.fc.weight.t(), alpha=2),
+        None,
+    ),
+    "less the mean of all": (lambda n, a: n.fc((a - a.mean()).mean((2, 3, 4))), None),
+    "something behind": (lambda n, a: n.fc(a.mean((2, 3, 4))).relu(), None),
+    "something between": (lambda n, a: n.fc(a.mean((2, 3, 4)).relu()), None),
+    "read twice": (lambda n, a: n.fc(a.mean((2, 3, 4)) + a.amax((2, 3, 4))), None),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_only_the_mean_and_one_linear_layer_are_a_linear_head(name: str) -> None:
+    head, expected = HEADS[name]
+    assert trace_forward(Head(head), (3, *WHOLE)).linear_head("conv") == expected
+
+
+@pytest.mark.parametrize("name", [n for n, (_, found) in HEADS.items() if found is not None])
+def test_a_linear_head_gives_the_maps_that_the_gradient_gives(name: str) -> None:
+    torch.manual_seed(0)
+    net = Head(HEADS[name][0]).double()
+    found = HEADS[name][1]
+    assert found is not None
+    kept: list[Tensor] = []
+    handle = net.conv.register_forward_hook(lambda m, i, o: kept.append(o))
+    logits = net(torch.rand(1, 3, *WHOLE).double())
+    handle.remove()
+    for k in range(logits.shape[1]):
+        (gradient,) = torch.autograd.grad(logits[0, k], kept[0], retain_graph=True)
+        weight = torch.eye(4).double() if found.weight is None else net.get_parameter(found.weight)
+        expected = weight[k] / math.prod(WHOLE)
+        torch.testing.assert_close(
+            gradient[0], expected[:, None, None, None].expand(-1, *WHOLE).detach()
+        )
+
+
+# --- geometry -----------------------------------------------------------------------------------
+
+
+def test_the_whole_picture_is_seen_where_nothing_else_is_said() -> None:
+    view = View(8, 10, 4, 5)
+    assert view.box == (0, 0, 8, 10)
+    np.testing.assert_allclose(view.input_rows(), (np.arange(8) + 0.5) / 2 - 0.5)
+    assert view.seen().all()
+
+
+def test_a_pixel_whose_centre_is_on_the_edge_of_the_crop_is_seen() -> None:
+    view = View(6, 9, 7, 11, top=1.5, left=2.5, bottom=4.5, right=7.5)
+    assert list(np.flatnonzero(view.seen_rows())) == [1, 2, 3, 4]
+    assert list(np.flatnonzero(view.seen_columns())) == [2, 3, 4, 5, 6, 7]
