@@ -20,7 +20,7 @@ from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import SCOPES
 from ..models.video_model import VideoModel
-from ..progress import progress
+from ..progress_bar import progress
 from .options import BAD, OK, add_model_options, complain, model_from
 
 

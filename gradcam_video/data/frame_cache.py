@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..errors import BadInput
 from ..files import atomic_folder
-from ..progress import progress
+from ..progress_bar import progress
 from .augment import cover
 from .datasets import Clips, Item, why_not
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..progress import progress
+from ..progress_bar import progress
 from .clip import open_source
 from .datasets import SomethingSomething, missing_images
 from .frames import IMAGES, TOLERANCE

@@ -21,7 +21,7 @@ from ..data.labels import normalise_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..models.video_model import VideoModel
-from ..progress import progress as counted
+from ..progress_bar import progress as counted
 from . import faithfulness
 from .localisation import ALIGNS
 from .per_clip import ClipScore, score_clip, summary

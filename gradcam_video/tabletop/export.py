@@ -42,7 +42,7 @@ from ..data.ground_truth import MARKER, ROLES, TRUTH, Truth, load_arrays
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
 from ..files import atomic_folder, atomic_write
-from ..progress import progress
+from ..progress_bar import progress
 
 DiskLayout = Literal["v1", "v2"]
 FPS = 12

@@ -22,7 +22,7 @@ from ..data.labels import (
 from ..errors import BadInput
 from ..models.modes import evaluating
 from ..models.video_model import VideoModel
-from ..progress import progress
+from ..progress_bar import progress
 
 SHUFFLE = 4  # what a random number is drawn for; 1 to 3 are those of batches.py and step.py
 
