@@ -251,6 +251,35 @@ def test_the_optimiser_moves_at_the_rate_and_within_the_clipped_gradient(tmp_pat
 
 
 @pytest.mark.slow
+def test_the_price_on_activation_rises_in_the_first_third() -> None:
+    recipe = Recipe(steps=9, sparse=0.3)
+    assert [recipe.sparse_at(step, 9) for step in range(9)] == pytest.approx([0.1, 0.2, *[0.3] * 7])
+
+
+def test_the_log_tells_what_the_network_said(tmp_path: Path) -> None:
+    data, model = moving(side=SIDE), tiny()
+    x = torch.from_numpy(data.frames).permute(0, 4, 1, 2, 3) / 255  # (48, 3, T, h, w)
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (model.mean, model.std))
+    seen: list[Tensor] = []
+    hook = model.net.get_submodule("last").register_forward_hook(lambda m, i, o: seen.append(o))
+    logits, y = model.net.train()((x - mean) / std), torch.tensor(data.targets)
+    hook.remove()
+    error, level = nn.functional.cross_entropy(logits, y).item(), seen[0].mean().item()
+    right = (logits.argmax(1) == y).float().mean().item()
+    recipe = Recipe(steps=1, batch=48, sparse=2.0, augment=PLAIN)
+    row = fit(tiny(), data, tmp_path, recipe)[-1]
+    found = [row[name] for name in ("error", "level", "loss", "accuracy", "epoch")]
+    assert found == pytest.approx([error, level, error + 2 * level, right, 1], rel=1e-4)
+
+
+def test_every_part_of_every_step_draws_its_own_dropout(tmp_path: Path) -> None:
+    model, seeds = tiny(dropout=0.2), []
+    model.net.register_forward_pre_hook(lambda m, i: seeds.append(torch.initial_seed()))
+    fit(model, moving(), tmp_path, replace(RUN, steps=3, ema=0))
+    assert len(seeds) == len(set(seeds)) == 6
+
+
+@pytest.mark.slow
 def test_dropout_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     a, b, c = tiny(), tiny(), tiny()
     for model, name, dropout in ((a, "a", 0.5), (b, "b", 0.5), (c, "c", 0.0)):
@@ -389,7 +418,7 @@ def test_a_signal_finishes_the_step_and_saves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     recipe = replace(RUN, steps=12)
-    whole = tiny()
+    whole = tiny(dropout=0.2)
     unbroken = fit(whole, moving(), tmp_path / "whole", recipe, intervals=Intervals(log=3))
     train_step = loop.train_step
 
@@ -400,12 +429,12 @@ def test_a_signal_finishes_the_step_and_saves(
 
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     monkeypatch.setattr(loop, "train_step", interrupted)
-    broken = tiny()
+    broken = tiny(dropout=0.2)
     with pytest.raises(KeyboardInterrupt, match="saved after step 5 of 12"):
         fit(broken, moving(), tmp_path / "broken", recipe, intervals=Intervals(log=3))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in broken.net.modules())
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
-    resumed = tiny(seed=9)  # whatever it holds is replaced
+    resumed = tiny(seed=9, dropout=0.2)  # whatever it holds is replaced
     log = fit(
         resumed, moving(), tmp_path / "broken", recipe, resume=True, intervals=Intervals(log=3)
     )
