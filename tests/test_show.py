@@ -573,7 +573,7 @@ import sys
 before = set(sys.modules)
 import numpy as np
 from explanations import synthetic
-from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video
+from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video_writer
 from gradcam_video.show import player_html
 def loaded(*names):
     new = {name.split(".")[0] for name in set(sys.modules) - before} | set(sys.modules)
