@@ -36,7 +36,7 @@ def test_only_hand_and_thing_in_the_action_count(game: Game) -> None:
     assert game.network == sum(r.hit(r.network) for r in game.rounds)
 
 
-def test_a_made_truth_is_hit_where_it_is() -> None:
+def test_a_synthetic_truth_is_hit_where_it_is() -> None:
     e = gv.explain(gv.load_model("tabletop"), gv.tabletop.sample(LABELS[0], 11).clip)
     height, width = e.clip.frames.shape[1:3]
     mask = np.zeros((16, height, width), bool)
@@ -102,7 +102,8 @@ def test_played_by_mouse_and_by_keys(browser: Any, game: Game) -> None:
     button.click()
     assert "you: frame 1, wrong" in words.inner_text()
     score = place.locator(".gcv-score").inner_text()
-    assert f"you 1 · Grad-CAM {game.network} · the middle of everything {game.blob}" == score
+    network, centre = game.network, game.centre_prior
+    assert f"you 1 · Grad-CAM {network} · the middle of everything {centre}" == score
     button.click()
     place.locator("canvas[data-state='0 0 false']").wait_for()
     assert place.locator(".gcv-score").inner_text().startswith("you 0 · Grad-CAM 0")

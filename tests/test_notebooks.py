@@ -91,9 +91,12 @@ def test_players_are_of_today(path: Path) -> None:
     """They are stored as pages, the script in them; the site and GitHub's readers get these."""
     pages = [output.get("data", {}).get("text/html", "") for output in outputs(path)]
     for page in pages:
-        for title, script in (("Grad-CAM player", "player.js"), ("Beat the network", "game.js")):
+        for title, script, package in (
+            ("Grad-CAM player", "player.js", "gradcam_video.show"),
+            ("Beat the network", "game.js", "gradcam_video.lessons"),
+        ):
             if f'<iframe title="{title}"' in page:
-                today = html.escape(asset(script)) in page
+                today = html.escape(asset(script, package)) in page
                 assert today, f"{script} has changed since: python scripts/run_notebooks.py {path}"
 
 

@@ -300,6 +300,29 @@ def test_mp4_has_its_rate_and_its_length_exactly(
     assert shown == [t / Fraction(rate) for t in range(7)]
 
 
+@pytest.mark.slow
+def test_moviepy_opens_what_is_written_here(tmp_path: Path) -> None:
+    """It asks for a Pillow below 12 and is given a newer one: its calls must go on working."""
+    pytest.importorskip("moviepy")
+    from moviepy.video.io.ImageSequenceClip import ImageSequenceClip
+    from moviepy.video.io.VideoFileClip import VideoFileClip
+
+    drawn = [np.full((48, 64, 3), (40 * t, 120, 200), np.uint8) for t in range(6)]
+    with VideoFileClip(str(write_mp4(drawn, tmp_path / "ours.mp4", 12))) as video:
+        assert (video.size, video.fps, video.duration) == ([64, 48], 12, 0.5)
+        frames = list(video.iter_frames())
+        assert np.abs(np.array(frames, int) - drawn).max() <= 4
+        smaller = getattr(video, "resized", None) or video.resize  # moviepy 2, or 1
+        half = smaller(0.5)
+        assert half.get_frame(0).shape == (24, 32, 3)  # drawn by Pillow
+        half.write_gif(str(tmp_path / "theirs.gif"), fps=12, logger=None)
+    assert getattr(Image.open(tmp_path / "theirs.gif"), "n_frames", 0) == 6
+    clip = ImageSequenceClip(drawn, fps=4)  # at 12 it drops one frame of six
+    clip.write_videofile(str(tmp_path / "theirs.mp4"), logger=None)
+    with av.open(str(tmp_path / "theirs.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 6
+
+
 @pytest.mark.parametrize("fps", [0, -1, 0.001, 1e6, float("nan"), float("inf")])
 def test_a_rate_that_no_video_has(fps: float, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="choose fps between"):
@@ -378,6 +401,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of file sizes")
 @pytest.mark.parametrize("room", [0, 1, 30_000])
 @pytest.mark.parametrize("name", ["video.mp4", "video.gif"])
@@ -549,7 +573,7 @@ import sys
 before = set(sys.modules)
 import numpy as np
 from explanations import synthetic
-from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video
+from gradcam_video.show import blend, captions, frame_layout, html, look, notebook, video_writer
 from gradcam_video.show import player_html
 def loaded(*names):
     new = {name.split(".")[0] for name in set(sys.modules) - before} | set(sys.modules)
@@ -565,6 +589,7 @@ print(loaded(*heavy, *rooms, "matplotlib", "moviepy"))
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
     home = Path(__file__).resolve().parent
     env = {**os.environ, "PYTHONPATH": f"{home.parent}{os.pathsep}{home}"}

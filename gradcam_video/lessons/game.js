@@ -14,13 +14,13 @@ function unpack(base64) {
   return (i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1;
 }
 
-const WHO = { you: "#ffffff", network: "#ff9a1f", blob: "#4db8ff" };
-const NAMES = { you: "you", network: "Grad-CAM", blob: "the middle of everything" };
+const WHO = { you: "#ffffff", network: "#ff9a1f", centre: "#4db8ff" };
+const NAMES = { you: "you", network: "Grad-CAM", centre: "the middle of everything" };
 
 function play(root, { side, width, rounds }) {
   root.classList.add("gcv");
   const size = 2 * width, place = size / side;
-  const points = { you: 0, network: 0, blob: 0 };
+  const points = { you: 0, network: 0, centre: 0 };
   let number = 0, frame = 0, click = null, shown = false, pictures = [], bits = null;
 
   const title = make("p", "gcv-title", "", root);
@@ -43,7 +43,7 @@ function play(root, { side, width, rounds }) {
   const score = make("p", "gcv-soft gcv-score", "", root);
 
   const isRight = ([t, y, x]) => bits((t * side + y) * side + x) === 1;
-  const clicks = () => ({ you: click, network: rounds[number].network, blob: rounds[number].blob });
+  const clicks = () => ({ you: click, network: rounds[number].network, centre: rounds[number].centre });
 
   async function begin(k) {
     number = k;

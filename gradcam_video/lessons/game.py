@@ -1,8 +1,9 @@
 """Where and when? A reader's clicks on clips whose truth is known, beside the network's.
 
 A game of a few rounds, as one page in a frame: look through a clip as the network got it, click on
-the place and in the frame where the action is, and see where Grad-CAM and a blob in the middle
-would have clicked. `game.js` plays it; all that is right or wrong was computed here.
+the place and in the frame where the action is, and see where Grad-CAM and the middle of everything
+(the centre prior) would have clicked. `game.js` plays it; all that is right or wrong was computed
+here.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Round:
         frames: uint8 (T, WIDTH, WIDTH, 3), what the network sees.
         right: bool (T, SIDE, SIDE), the clicks that count: in a frame of the action, on hand or
             thing, within the slack of `metrics.tolerant_truth`.
-        network, blob: where the top class's map is strongest, and the middle of everything.
+        network, centre_prior: where the top class's map is strongest, and the middle of everything.
     """
 
     label: str
     frames: np.ndarray
     right: np.ndarray
     network: Click
-    blob: Click
+    centre_prior: Click
 
     @classmethod
     def of(cls, e: Explanation, truth: Truth) -> Round:
@@ -73,7 +74,7 @@ class Round:
             frames=np.stack([np.asarray(f) for f in frames]),
             right=right,
             network=(frame, row, column),
-            blob=(len(truth) // 2, SIDE // 2, SIDE // 2),
+            centre_prior=(len(truth) // 2, SIDE // 2, SIDE // 2),
         )
 
     def hit(self, click: Click) -> bool:
@@ -105,12 +106,13 @@ class Game:
         return sum(one.hit(one.network) for one in self.rounds)
 
     @property
-    def blob(self) -> int:
+    def centre_prior(self) -> int:
         """How many rounds the middle of everything wins."""
-        return sum(one.hit(one.blob) for one in self.rounds)
+        return sum(one.hit(one.centre_prior) for one in self.rounds)
 
     def __repr__(self) -> str:
-        return f"Game({len(self.rounds)} clips, Grad-CAM {self.network}, blob {self.blob})"
+        points = f"Grad-CAM {self.network}, centre prior {self.centre_prior}"
+        return f"Game({len(self.rounds)} clips, {points})"
 
     def _repr_html_(self) -> str:
         return in_frame(self.page(), "Beat the network", 2 * WIDTH + 40, 2 * WIDTH + 330)
@@ -123,7 +125,7 @@ class Game:
                 "frames": [_text(jpeg(frame, quality=70)) for frame in one.frames],
                 "right": _text(np.packbits(one.right).tobytes()),
                 "network": one.network,
-                "blob": one.blob,
+                "centre": one.centre_prior,
             }
             for one in self.rounds
         ]

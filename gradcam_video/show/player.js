@@ -2,8 +2,8 @@
 // The same file serves the notebook (anywidget calls `render`) and the page player.html (`page`).
 //
 // What it is given once: JPEG frames, the maps of all classes as bytes, and `meta`, which says where
-// everything lies. The arithmetic is that of geometry.py and blend.py (colours), to a
-// rounding; tests/test_player.py compares the two.
+// everything lies. The arithmetic is that of geometry.py and blend.py, to a rounding;
+// tests/test_player.py compares the two.
 
 const KEEP_DECODED = 64; // frames; a longer clip is decoded as it is needed
 
