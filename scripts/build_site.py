@@ -45,7 +45,8 @@ REFERENCE = (
     "gradcam_video.attribution.methods.activation",
     "gradcam_video.attribution.methods.perturbation",
     "gradcam_video.attribution.methods.input_gradient",
-    "gradcam_video.attribution.methods.baselines",
+    "gradcam_video.attribution.methods.priors",
+    "gradcam_video.attribution.baselines",
     "gradcam_video.lessons.check",
     "gradcam_video.lessons.facts",
 )

@@ -529,7 +529,7 @@ def tables(found: Mapping[str, Any]) -> str:
 
 TITLES = {
     "uniform": "uniform",
-    "gaussian": "centre blob",
+    "gaussian": "centre prior",
     "middle": "middle frame",
     "oracle": "oracle",
     "motion": "motion",

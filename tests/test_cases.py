@@ -434,6 +434,18 @@ def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
     assert len(drawn(99, 0)) == 6
 
 
+def test_a_notebook_is_warned_of_frames_that_may_not_be_passed_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert clips.case_clips(untrained_model()) and not caplog.records
+    _, label = next(clips.case_clips(untrained_model(), write_set(tmp_path / "real")))
+    assert label in (HOLDING, UP)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "frames of real, which may not be passed on" in record.getMessage()
+    assert clips.CLEAR_OUTPUTS in record.getMessage()
+
+
 @pytest.mark.parametrize(
     ("made", "annotated", "split"),
     [

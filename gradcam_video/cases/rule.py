@@ -139,7 +139,7 @@ def choose(
 
 
 class _Row:
-    """An explanation, judged."""
+    """An explanation with its margin and its kind."""
 
     def __init__(self, place: int, e: Explanation) -> None:
         if e.true_label is None:
