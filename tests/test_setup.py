@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -36,8 +38,10 @@ def test_environment_yml_asks_for_the_same() -> None:
     conda = {d for d in listed if isinstance(d, str)}
     assert f"python{PROJECT['requires-python']}" in conda
     # All else by pip, with the versions that are tested: pip would replace conda's torch.
-    assert {d for d in conda if not d.startswith("python>")} == {"pip"}
-    assert {d for d in from_pip if not d.startswith("--")} == required()
+    # But for moviepy, because pip would refuse the current Pillow beside it.
+    assert {d for d in conda if not d.startswith("python>")} == {"pip", "moviepy>=1.0.3"}
+    asked = {d for d in from_pip if not d.startswith("--")}
+    assert asked | {"moviepy>=1.0.3"} == required()
     assert {"--constraint constraints.txt", "--editable ."} < set(from_pip)
 
 
@@ -47,6 +51,23 @@ def test_constraints_pin_what_is_required_and_name_no_place() -> None:
     pinned = {line.split("==")[0].lower() for line in text.splitlines() if "==" in line}
     every = required().union(*PYPROJECT["dependency-groups"].values())
     assert {re.split(r"[<>=]", d)[0].lower() for d in every} <= pinned
+
+
+def test_moviepy_works_with_a_current_pillow(tmp_path: Path) -> None:
+    """It asks for one below 12, which pyproject.toml overrides; by its public calls."""
+    from moviepy import ImageSequenceClip, VideoFileClip
+
+    assert int(version("pillow").split(".")[0]) >= 12
+    frames = [np.full((48, 64, 3), 10 * k, np.uint8) for k in range(12)]
+    clip = ImageSequenceClip(frames, fps=12)
+    clip.write_videofile(str(tmp_path / "a.mp4"), logger=None)
+    clip.write_gif(str(tmp_path / "a.gif"), fps=6, logger=None)
+    with VideoFileClip(str(tmp_path / "a.mp4")) as film:
+        assert (film.fps, film.duration, list(film.size)) == (12, 1, [64, 48])
+        assert np.abs(film.get_frame(0.51)[20, 20].astype(int) - 60).max() <= 4
+        small = film.subclipped(0.25, 0.75).resized(height=24)
+        assert list(small.size) == [32, 24] and small.duration == 0.5
+    assert (tmp_path / "a.gif").stat().st_size > 100
 
 
 def test_no_file_names_a_machine_or_a_registry_host() -> None:
