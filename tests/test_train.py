@@ -272,6 +272,25 @@ def test_the_log_tells_what_the_network_said(tmp_path: Path) -> None:
     assert found == pytest.approx([error, level, error + 2 * level, right, 1], rel=1e-4)
 
 
+def test_a_line_of_the_log_is_the_mean_since_the_last(tmp_path: Path) -> None:
+    recipe = replace(RUN, steps=4)
+    ones, twos = (
+        fit(tiny(), moving(), tmp_path / str(every), recipe, intervals=Intervals(log=every))
+        for every in (1, 2)
+    )
+    for name in ("loss", "error", "level", "accuracy"):
+        means = [(ones[k][name] + ones[k + 1][name]) / 2 for k in (0, 2)]
+        assert [row[name] for row in twos] == pytest.approx(means, rel=1e-5)
+
+
+def test_half_precision_ends_with_the_training(tmp_path: Path) -> None:
+    model, fresh, x = tiny(), tiny(), torch.rand(2, 3, FRAMES, SIDE, SIDE)
+    fit(model, moving(), tmp_path, replace(RUN, steps=2, precision="bf16"), cpu=True)
+    fresh.net.load_state_dict(model.net.state_dict())
+    fresh.net.to(memory_format=torch.channels_last_3d)
+    assert torch.equal(model.net(x), fresh.net.eval()(x))
+
+
 def test_every_part_of_every_step_draws_its_own_dropout(tmp_path: Path) -> None:
     model, seeds = tiny(dropout=0.2), []
     model.net.register_forward_pre_hook(lambda m, i: seeds.append(torch.initial_seed()))
@@ -434,6 +453,8 @@ def test_a_signal_finishes_the_step_and_saves(
         fit(broken, moving(), tmp_path / "broken", recipe, intervals=Intervals(log=3))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in broken.net.modules())
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    with (tmp_path / "broken" / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "loss": 0.1}\n{"step": 9, "lo')  # after the checkpoint, and torn
     resumed = tiny(seed=9, dropout=0.2)  # whatever it holds is replaced
     log = fit(
         resumed, moving(), tmp_path / "broken", recipe, resume=True, intervals=Intervals(log=3)
@@ -441,6 +462,16 @@ def test_a_signal_finishes_the_step_and_saves(
     assert same(resumed.net.state_dict(), whole.net.state_dict())
     losses = [[(row["step"], row["loss"]) for row in rows] for rows in (log, unbroken)]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [3, 6, 9, 12]
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), loop.GracefulStop() as stop:
+        assert not stop.asked
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)  # the handler runs before this ends
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _train_until_interrupted(folder: Path) -> None:
