@@ -145,10 +145,12 @@ def main() -> int:
     words = (__doc__ or "").split("\n\n")
     parser = argparse.ArgumentParser(description=words[0])
     parser.add_argument("module", type=Path, help="the file to put faults into")
-    parser.add_argument("tests", nargs="+", help="test files, and options for pytest after --")
+    parser.add_argument("tests", nargs="+", help="test files")
     parser.add_argument("--number", type=int, help="try so many, drawn by a fixed seed")
     parser.add_argument("--lines", default="1-999999", help="in these lines only: 20-90")
-    options = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
+    arguments = [*options.tests, *sys.argv[end + 1 :]]
     path = options.module.resolve()
     first, last = map(int, options.lines.split("-"))
     found = list(mutants(path, first, last))
@@ -158,14 +160,14 @@ def main() -> int:
     for name in ("hypothesis", "numpy", "torch", "torchvision"):
         import_module(name)  # once, here: every process forked from this one has them
     begin = time.monotonic()
-    if outcome(3600, path, None, options.tests, True) != 0:
+    if outcome(3600, path, None, arguments, True) != 0:
         print("the tests fail as it is: nothing to learn from mutants")
         return 2
     limit = 30 + 5 * (time.monotonic() - begin)
     alive = 0
     for what, code in found:
         # 1: a test failed; 2 and above: the module or a test file could not even be imported.
-        if outcome(limit, path, code, options.tests, False) == 0:
+        if outcome(limit, path, code, arguments, False) == 0:
             alive += 1
             print("alive", what.replace(f"{Path.cwd()}/", ""), flush=True)
     print(f"{len(found)} mutants: {len(found) - alive} killed, {alive} alive")

@@ -99,3 +99,58 @@ def test_the_rules_are_used() -> None:
 def test_what_does_not_fit_is_refused_by_torch_itself() -> None:
     with _ByRule(), pytest.raises(RuntimeError, match="channel"):
         F.conv3d(x, meta(6, 3, 3, 3, 3))
+
+
+# --- which rule takes what ----------------------------------------------------------------------
+
+aten = torch.ops.aten
+CASES |= {
+    "concatenated along the batch": lambda: torch.cat([x, x]),
+    "concatenated, mixed types": lambda: torch.cat([half, x], 1),
+    "convolution to a single cell": lambda: F.conv3d(x, meta(6, 4, 5, 6, 7)),
+}
+RULED: dict[str, set[Any]] = {
+    "relu": {aten.relu.default},
+    "relu, channels last": set(),
+    "add": {aten.add.Tensor},
+    "add, one broadcast": set(),
+    "add, mixed types": set(),
+    "add, mixed formats": set(),
+    "add a number": {aten.add.Tensor},
+    "add to whole numbers": set(),
+    "mean over cells": {aten.mean.dim},
+    "mean, channels last": set(),
+    "batch norm": {aten.native_batch_norm.default},
+    "batch norm, channels last": set(),
+    "batch norm in training": set(),
+    "concatenated": {aten.cat.default},
+    "concatenated along the batch": {aten.cat.default},
+    "concatenated, mixed formats": set(),
+    "concatenated, mixed types": set(),
+    "convolution": {aten.convolution.default},
+    "convolution in groups": {aten.convolution.default},
+    "convolution, channels last": set(),
+    "convolution to a single cell": {aten.convolution.default},
+    "transposed": set(),
+}
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_a_rule_takes_what_it_can_and_no_more(name: str) -> None:
+    test_the_same_as_torch(name)
+    with _ByRule() as mode:
+        CASES[name]()
+    assert mode.ruled == RULED[name]
+
+
+def test_tensors_with_values_keep_them() -> None:
+    found = run_on_meta(aten.relu.default, (torch.tensor([-1.0, 2.0]),), {})
+    assert found.tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("kernel", [(6, 3, 3), (3, 3, 9), (5, 6, 8)])
+def test_a_kernel_larger_than_the_map_is_refused_by_torch_itself(
+    kernel: tuple[int, int, int],
+) -> None:
+    with _ByRule(), pytest.raises(RuntimeError, match=r"[Kk]ernel|too small"):
+        F.conv3d(x, meta(6, 4, *kernel))
