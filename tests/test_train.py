@@ -464,7 +464,15 @@ def test_a_signal_finishes_the_step_and_saves(
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == [3, 6, 9, 12]
 
 
-def test_a_second_signal_does_not_wait() -> None:
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """A process that a shell put into the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_does_not_wait(usual_ctrl_c: None) -> None:
     with pytest.raises(KeyboardInterrupt), loop.GracefulStop() as stop:
         assert not stop.asked
         os.kill(os.getpid(), signal.SIGINT)
