@@ -30,6 +30,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import hypothesis
 import pytest
 
 ONE = (ast.Add, ast.Mult, ast.BitAnd, ast.And, ast.Lt, ast.Gt, ast.Eq, ast.Is, ast.In)
@@ -126,7 +127,11 @@ def run_tests(path: Path, code: CodeType | None, arguments: list[str], show: boo
         SourceFileLoader.get_code = exchanged  # ty: ignore[invalid-assignment]
     # No plugin but the one that pyproject.toml has options for: some take seconds to import.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os._exit(pytest.main(["-xq", "-p", "no:cacheprovider", "-p", "pytest_timeout", *arguments]))
+    os._exit(
+        pytest.main(
+            ["-xq", "--tb=no", "-p", "no:cacheprovider", "-p", "pytest_timeout", *arguments]
+        )
+    )
 
 
 def outcome(limit: float, *arguments: Any) -> int | None:
@@ -157,8 +162,11 @@ def main() -> int:
     if options.number is not None and options.number < len(found):
         found = random.Random(0).sample(found, options.number)
     sys.path.insert(0, str(Path.cwd()))
-    for name in ("hypothesis", "numpy", "torch", "torchvision"):
+    for name in ("numpy", "torch", "torchvision"):
         import_module(name)  # once, here: every process forked from this one has them
+    # That an example fails is enough: the smallest one is not looked for.
+    hypothesis.settings.register_profile("mutants", phases=[hypothesis.Phase.generate])
+    hypothesis.settings.load_profile("mutants")
     begin = time.monotonic()
     if outcome(3600, path, None, arguments, True) != 0:
         print("the tests fail as it is: nothing to learn from mutants")

@@ -309,7 +309,7 @@ def _resized(
 ) -> TokenLayout | None:
     """One dimension of cells has another size; its cell 0 was centred on cell `start` before."""
     role = layout.roles(dim)
-    if not role and layout.plain:
+    if not role and layout.plain and dim:
         role = "ncthw"[dim]  # one moment, one row or one column of a clip
     if len(role) != 1 or layout.extra(dim):
         return layout if size == 1 and not role else None
