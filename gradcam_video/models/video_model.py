@@ -180,7 +180,7 @@ class VideoModel:
         return max(rows, self.size[0]), max(columns, self.size[1])
 
     def faster(self) -> VideoModel:
-        """TokenGrid every batch norm into the convolution before it and store channels last.
+        """Fuse every batch norm with the convolution before it and store channels last.
 
         The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
         The network is *changed*: for a network that is still to be trained, do not.
