@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from ..geometry import View
 from .look import OPACITY, Look, palette
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 GREY = 0.6  # how much of its own colour a frame loses, so that colour means evidence
 UNSEEN = 0.4  # brightness left outside the network's crop
@@ -109,7 +109,7 @@ def resize(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def at_size(e: Explanation, height: int, width: int) -> Explanation:
+def at_size(e: Drawable, height: int, width: int) -> Drawable:
     """The same explanation with its maps drawn on a picture of another size.
 
     Only the view is scaled: the maps of an 8K clip are never drawn at 8K to be shown at 480 lines.
@@ -127,4 +127,5 @@ def at_size(e: Explanation, height: int, width: int) -> Explanation:
         bottom * down,
         right * across,
     )
-    return replace(e, grid=replace(e.grid, view=scaled))
+    explanation: Any = e  # a dataclass
+    return replace(explanation, grid=replace(e.grid, view=scaled))

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 UNTRAINED = "UNTRAINED network: random weights, so these maps mean nothing"
 
@@ -97,12 +97,12 @@ def percent(probability: float) -> str:
     return f"{value:.0f} %" if 1 <= value <= 99 else f"{value:.1f} %"
 
 
-def class_name(e: Explanation, row: int) -> str:
+def class_name(e: Drawable, row: int) -> str:
     """The name of the class of a row of maps."""
     return e.labels[e.classes[row]]
 
 
-def probability(e: Explanation, row: int) -> float:
+def probability(e: Drawable, row: int) -> float:
     """The probability of the class of a row of maps."""
     return float(e.probabilities[e.classes[row]])
 
@@ -116,19 +116,19 @@ def scope_words(scope: str) -> str:
     }[scope]
 
 
-def frame_words(e: Explanation, frame: int) -> str:
+def frame_words(e: Drawable, frame: int) -> str:
     """When a frame was taken and whether it only repeats the last one."""
     words = f"frame {frame + 1} of {len(e.clip.times)} · {e.clip.times[frame]:.2f} s"
     return words + (" · repeat of the last frame" if e.clip.repeated[frame] else "")
 
 
-def frame_spoken(e: Explanation, frame: int) -> str:
+def frame_spoken(e: Drawable, frame: int) -> str:
     """The same for who hears it: no signs to read out, no zeros at the end."""
     words = f"frame {frame + 1} of {len(e.clip.times)}, {round(e.clip.times[frame], 2):g} s"
     return words + (", repeat of the last frame" if e.clip.repeated[frame] else "")
 
 
-def rows_of(e: Explanation, label: str | int | Sequence[str | int | None] | None) -> list[int]:
+def rows_of(e: Drawable, label: str | int | Sequence[str | int | None] | None) -> list[int]:
     """The rows of maps of one class or several; None or nothing named: the top class.
 
     Raises:

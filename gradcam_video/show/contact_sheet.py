@@ -24,7 +24,7 @@ from .drawing import Drawing, Words
 from .look import Look, LookOptions, palette
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
     from .inline_figure import Sheet
 
 _INK, _SOFT, _MARK, _ALARM = "#1c1c22", "#6a6a75", "#b45309", "#b01820"
@@ -38,7 +38,7 @@ _PLOT = 42  # height of the curve of evidence
 
 
 def sheet(
-    e: Explanation,
+    e: Drawable,
     label: str | int | Sequence[str | int | None] | None = None,
     *,
     columns: int | None = None,
@@ -81,7 +81,7 @@ def sheet(
 
 
 def lay_out(
-    e: Explanation,
+    e: Drawable,
     rows: list[int],
     look: Look,
     shown: np.ndarray,
@@ -158,7 +158,7 @@ def lay_out(
     return drawing
 
 
-def _title(e: Explanation, rows: list[int], width: float) -> list[tuple[str, str, bool, float]]:
+def _title(e: Drawable, rows: list[int], width: float) -> list[tuple[str, str, bool, float]]:
     """(text, colour, bold, size in pixels) of every line, wrapped to the width."""
     lines: list[tuple[str, str, bool, float]] = []
     if e.untrained:
@@ -187,7 +187,7 @@ def _colour(i: int) -> str:
 
 
 def _evidence(
-    drawing: Drawing, box: tuple[int, int, int], e: Explanation, rows: list[int], scope: str
+    drawing: Drawing, box: tuple[int, int, int], e: Drawable, rows: list[int], scope: str
 ) -> None:
     """The evidence of each class over the frames, as bars for one class and lines for several.
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from .captions import font
 
 if TYPE_CHECKING:
-    from .inline_figure import InlineFigure
+    from matplotlib.figure import Figure
 
 DPI = 100  # of the figure: a hundredth of an inch is a pixel
 
@@ -64,7 +64,7 @@ class Drawing:
         """Write the pixels. Level 1: a third of the default's time for a tenth more bytes."""
         Image.fromarray(self.pixels()).save(path, "PNG", compress_level=1)
 
-    def draw_on(self, figure: InlineFigure) -> None:
+    def draw_on(self, figure: Figure) -> None:
         """Put the page on an empty figure, whose size becomes the page's; words stay text."""
         width, height = self.picture.size
         figure.set_dpi(DPI)

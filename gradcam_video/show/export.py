@@ -23,7 +23,7 @@ from .player_page import page_of, payload
 from .video_writer import write_gif, write_mp4
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 FILES = (
     "overlay.mp4",
@@ -38,7 +38,7 @@ SHEET_FRAMES = 16
 
 
 def save(
-    e: Explanation,
+    e: Drawable,
     folder: str | Path,
     label: str | int | Sequence[str | int | None] | None = None,
     *,
@@ -98,7 +98,7 @@ def save(
 class _FrameDrawer:
     """Draws every frame once and keeps what gif and sheet need of it."""
 
-    def __init__(self, e: Explanation, rows: list[int], look: Look) -> None:
+    def __init__(self, e: Drawable, rows: list[int], look: Look) -> None:
         self.e, self.rows, self.look = e, rows, look
         self.layout = FrameLayout(e, rows, look)
         self.count = len(e.clip.times)
@@ -145,7 +145,7 @@ def _own_fps(times: np.ndarray) -> float:
     return float(np.clip(1 / np.median(steps), 0.5, 60)) if len(steps) else 4.0
 
 
-def _arrays(e: Explanation) -> dict[str, np.ndarray]:
+def _arrays(e: Drawable) -> dict[str, np.ndarray]:
     """What explanation.npz holds: enough to draw every picture again."""
     grid = e.grid
     most = e.maps.reshape(len(e.maps), -1).max(axis=1)
@@ -167,7 +167,7 @@ def _arrays(e: Explanation) -> dict[str, np.ndarray]:
     }
 
 
-def _summary(e: Explanation, rows: list[int], look: Look, fps: float) -> dict[str, Any]:
+def _summary(e: Drawable, rows: list[int], look: Look, fps: float) -> dict[str, Any]:
     height, width = e.clip.frames.shape[1:3]
     return {
         "top": [[name, round(p, 6)] for name, p in e.top(5)],

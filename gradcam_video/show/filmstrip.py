@@ -15,7 +15,7 @@ from .inline_figure import InlineFigure
 from .look import Look, LookOptions
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 ACROSS = 1180  # pixels for the frames of one row
 _LEFT, _RIGHT = 54, 14  # beside them: words of the rows, and the last number of the axis
@@ -24,7 +24,7 @@ _BAR, _MARKED = "#9a9aa6", "#3f3f46"
 
 
 def draw_filmstrip(
-    e: Explanation,
+    e: Drawable,
     label: str | int | Sequence[str | int | None] | None = None,
     *,
     every: int = 2,
@@ -117,7 +117,7 @@ def _letter(rows: list[int], i: int) -> str:
     return "map" if len(rows) == 1 else f"map {'ABCDEFGHIJ'[i % 10]}"
 
 
-def _title(e: Explanation, rows: list[int], scope: str) -> list[tuple[str, str, str]]:
+def _title(e: Drawable, rows: list[int], scope: str) -> list[tuple[str, str, str]]:
     """(text, colour, weight) of every line."""
     lines: list[tuple[str, str, str]] = []
     if e.untrained:
@@ -143,7 +143,7 @@ def _title(e: Explanation, rows: list[int], scope: str) -> list[tuple[str, str, 
 
 def _bars(
     axis: Axes,
-    e: Explanation,
+    e: Drawable,
     row: int,
     action: tuple[int, int] | None,
     marked: tuple[int, int] | None,

@@ -11,7 +11,7 @@ from .captions import UNTRAINED, block, class_name, font, frame_words, percent, 
 from .look import Look
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 BACK = (20, 20, 24)
 TEXT = (236, 236, 240)
@@ -33,7 +33,7 @@ class FrameLayout:
         look: how they are drawn.
     """
 
-    def __init__(self, e: Explanation, rows: list[int], look: Look) -> None:
+    def __init__(self, e: Drawable, rows: list[int], look: Look) -> None:
         height, width = e.clip.frames.shape[1:3]
         widest = min(640, max(160, (1920 - _GAP * len(rows)) // (1 + len(rows))))
         self.height, self.width = fit(height, width, wide=widest)  # of one panel
@@ -146,7 +146,7 @@ class FrameLayout:
         return block(lines, width, self.size, BACK, 6)
 
 
-def _longest(e: Explanation) -> str:
+def _longest(e: Drawable) -> str:
     """The longest line about a moment, to leave room for it on every frame."""
     last = len(e.clip.times) - 1
     return max((frame_words(e, t) for t in {0, last, int(np.argmax(e.clip.repeated))}), key=len)

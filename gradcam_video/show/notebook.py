@@ -10,11 +10,11 @@ from .look import Look, LookOptions
 from .player_page import FramedPlayer, payload
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 
 def player(
-    e: Explanation, label: str | int | None = None, *, width: int = 480, **look: Unpack[LookOptions]
+    e: Drawable, label: str | int | None = None, *, width: int = 480, **look: Unpack[LookOptions]
 ) -> Any:
     """An ipywidgets player: play, frame slider, class, opacity, scale and colours.
 

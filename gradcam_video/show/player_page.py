@@ -16,7 +16,7 @@ from .html import asset, in_frame, jpeg, standalone
 from .look import Look, LookOptions, palette
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 MAX_FRAMES = 240  # a minute at 4 frames per second
 MAX_MAP_BYTES = 12_000_000  # beyond, the least probable classes are left out
@@ -28,7 +28,7 @@ SCOPE_TITLES = {
 
 
 def payload(
-    e: Explanation, row: int | None = None, look: Look | None = None, *, width: int = 640
+    e: Drawable, row: int | None = None, look: Look | None = None, *, width: int = 640
 ) -> tuple[dict[str, Any], bytes]:
     """Everything the browser needs, once: JPEG frames, the maps of all classes as bytes, words.
 
@@ -153,7 +153,7 @@ class FramedPlayer:
         BadInput: at display, when what was set does not fit.
     """
 
-    def __init__(self, e: Explanation, meta: dict[str, Any], data: bytes) -> None:
+    def __init__(self, e: Drawable, meta: dict[str, Any], data: bytes) -> None:
         self._explanation, self._meta, self._data = e, meta, data
         start = meta["start"]
         self.frame: int = start["frame"]
@@ -199,7 +199,7 @@ def place(name: str, names: list[str], what: str) -> int:
 
 
 def player_html(
-    e: Explanation, label: str | int | None = None, *, width: int = 640, **look: Unpack[LookOptions]
+    e: Drawable, label: str | int | None = None, *, width: int = 640, **look: Unpack[LookOptions]
 ) -> str:
     """The player as one HTML page that needs neither a kernel nor a network.
 
@@ -223,7 +223,7 @@ def page_of(meta: dict[str, Any], data: bytes) -> str:
     return standalone(f"Grad-CAM: {best}", asset("player.js"), call, meta, encoded, meta["width"])
 
 
-def _about(e: Explanation, frames: int, classes: int) -> list[str]:
+def _about(e: Drawable, frames: int, classes: int) -> list[str]:
     """The small lines under the picture."""
     best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
     lines = [f"top 2: {best}"]

@@ -18,7 +18,7 @@ from .frame_layout import FrameLayout
 from .look import Look, LookOptions
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 ENDINGS = (".mp4", ".m4v", ".mov")
 X264 = {"crf": "20", "preset": "veryfast"}  # lower is better: 23 is x264's default
@@ -27,7 +27,7 @@ LIMITED = 1  # FFmpeg's number for black at 16 and white at 235
 
 
 def side_by_side(
-    e: Explanation,
+    e: Drawable,
     label: str | int | Sequence[str | int | None] | None = None,
     **look: Unpack[LookOptions],
 ) -> Iterator[np.ndarray]:

@@ -15,7 +15,7 @@ from .look import OPACITY
 from .player_page import SCOPE_TITLES, framed, place
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from .drawable import Drawable
 
 
 class Canvas(anywidget.AnyWidget):
@@ -42,7 +42,7 @@ class Player(ipywidgets.VBox):
         meta, data: its `payload`.
     """
 
-    def __init__(self, e: Explanation, meta: dict[str, Any], data: bytes) -> None:
+    def __init__(self, e: Drawable, meta: dict[str, Any], data: bytes) -> None:
         start = meta["start"]
         last = len(meta["frames"]["times"]) - 1
         wide = ipywidgets.Layout(width="auto")
