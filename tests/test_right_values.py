@@ -265,6 +265,13 @@ def test_one_channel_may_become_several_by_addition() -> None:
         picture.token_grid("out")
 
 
+def test_a_layer_that_does_not_run_is_one_line() -> None:
+    record = traced(lambda x: x)
+    with pytest.raises(BadInput, match=r"^no layer 'inner' runs in this network: .* are out$"):
+        record.token_grid("inner")
+    assert record.count("out") == 1 and record.count("inner") == 0
+
+
 def test_a_fold_as_words() -> None:
     assert str(TokenGrid("n (t h w) c", (2, 3, 4), 1)) == "'n (t h w) c' behind 1 of 2×3×4"
     assert str(TokenGrid("n c t h w", (2, 3, 4))) == "'n c t h w' of 2×3×4"
@@ -292,6 +299,10 @@ HEADS: dict[str, tuple[Callable[[Head, Tensor], Tensor], LinearHead | None]] = {
     "mean, kept": (lambda n, a: n.fc(a.mean((-1, -2, -3), keepdim=True).flatten(1)), LINEAR),
     "adaptive pool": (lambda n, a: n.fc(F.adaptive_avg_pool3d(a, 1).flatten(1)), LINEAR),
     "one pool over all": (lambda n, a: n.fc(F.avg_pool3d(a, WHOLE).flatten(1)), LINEAR),
+    "one pool over all, padding not counted": (
+        lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, count_include_pad=False).flatten(1)),
+        LINEAR,
+    ),
     "padded pool over all": (
         lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, padding=(1, 2, 2)).flatten(1)),
         None,
@@ -347,6 +358,81 @@ HEADS: dict[str, tuple[Callable[[Head, Tensor], Tensor], LinearHead | None]] = {
 def test_only_the_mean_and_one_linear_layer_are_a_linear_head(name: str) -> None:
     head, expected = HEADS[name]
     assert trace_forward(Head(head), (3, *WHOLE)).linear_head("conv") == expected
+
+
+class TokenHead(nn.Module):
+    """The mean over all tokens, behind so many class tokens, and a linear layer."""
+
+    def __init__(self, class_tokens: int) -> None:
+        super().__init__()
+        self.conv, self.out, self.fc = nn.Conv3d(3, 3, 1), nn.ReLU(), nn.Linear(3, 2)
+        self.class_tokens = class_tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.conv(x)
+        a = with_class_tokens(a, self.class_tokens) if self.class_tokens else tokens(a)
+        return self.fc(self.out(a).mean(1))
+
+
+def test_a_mean_that_counts_class_tokens_is_no_mean_over_cells() -> None:
+    assert trace_forward(TokenHead(0), SHAPE).linear_head("out") == LINEAR
+    assert trace_forward(TokenHead(1), SHAPE).linear_head("out") is None
+
+
+@pytest.mark.parametrize(
+    ("some", "left"),
+    [
+        (lambda a: a.mean(2), 8 * 8),
+        (lambda a: a.mean((3, 4)), 4),
+        (lambda a: F.adaptive_avg_pool3d(a, (1, 1, 2)), 2),
+        (lambda a: F.avg_pool3d(a, (4, 8, 4)), 2),
+    ],
+)
+def test_a_mean_over_some_of_the_cells_is_not_one_over_all(some: Steps, left: int) -> None:
+    net = Head(lambda n, a: n.fc(some(a).flatten(1)))
+    net.fc = nn.Linear(4 * left, 2)
+    assert trace_forward(net, (3, *WHOLE)).linear_head("conv") is None
+
+
+def test_a_network_that_needs_values_runs_on_zeros() -> None:
+    """On the meta device `tolist` has nothing to give."""
+    net = Head(lambda n, a: n.fc(a.mean((2, 3, 4))) + len(a.mean((2, 3, 4)).tolist()))
+    seen: list[Tensor] = []
+    net.conv.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0]))
+    record = trace_forward(net, (3, *WHOLE))
+    assert [x.is_meta for x in seen] == [True, False]
+    assert not seen[1].any()
+    assert record.input_shape == tuple(seen[1].shape) == (1, 3, *WHOLE)
+    axes, align = record.grid_axes("conv")
+    assert align == "receptive-field"
+    assert [(a.cells, a.offset, a.stride) for a in axes] == [(n, 0.0, 1.0) for n in WHOLE]
+
+
+class Residual(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x.relu()
+
+
+class Attended(nn.Module):
+    """Tokens of a residual block, read by a query of their own through a layer norm alone."""
+
+    def __init__(self, also_before: bool) -> None:
+        super().__init__()
+        self.patch, self.block = nn.Conv3d(3, 6, 2, 2), Residual()
+        self.norm, self.query = nn.LayerNorm(6), nn.Parameter(torch.randn(1, 1, 6))
+        self.read, self.head = nn.MultiheadAttention(6, 1, batch_first=True), nn.Linear(6, 4)
+        self.also_before = also_before
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = tokens(self.patch(x))
+        x = self.norm(x) if self.also_before else x
+        read = self.norm(self.block(x))
+        return self.head(self.read(self.query, read, read)[0][:, 0])
+
+
+def test_the_norm_behind_is_the_layer_where_it_runs_once() -> None:
+    assert trace_forward(Attended(False), SHAPE).cam_layer() == "norm"
+    assert trace_forward(Attended(True), SHAPE).cam_layer() == "block"
 
 
 @pytest.mark.parametrize("name", [n for n, (_, found) in HEADS.items() if found is not None])
