@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.errors import BadInput
 from gradcam_video.geometry import View
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import LinearHead, Trace, trace_forward
+from gradcam_video.models.video_model import VideoModel
 
 SHAPE = (3, 6, 8, 10)
 Steps = Callable[[Tensor], Tensor]
@@ -452,6 +454,80 @@ def test_a_linear_head_gives_the_maps_that_the_gradient_gives(name: str) -> None
         torch.testing.assert_close(
             gradient[0], expected[:, None, None, None].expand(-1, *WHOLE).detach()
         )
+
+
+# --- the maps -----------------------------------------------------------------------------------
+
+
+class Pair(nn.Module):
+    """A block that gives something beside its cells, as attention gives its weights."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.conv, self.kind = nn.Conv3d(3, 4, 3, padding=1), kind
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.kind((self.conv(x), x.mean((2, 3, 4)), x.amax((2, 3, 4))))
+
+
+class Beside(nn.Module):
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.block, self.fc = Pair(kind), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, mean, most = self.block(x)
+        return self.fc(a.relu().mean((2, 3, 4))) * mean + most
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_what_a_layer_gives_beside_its_cells_goes_on(kind: type) -> None:
+    torch.manual_seed(0)
+    net = Beside(kind).double().eval()
+    model = VideoModel(net, list("abc"), size=8, cam_layer="block", quiet=True)
+    x = torch.rand(2, 3, 4, 8, 8).double()
+    logits, signed = maps_of(model, x)
+    torch.testing.assert_close(logits, net(x).detach())
+    a, mean, _ = net.block(x)
+    for k in range(3):  # d y[k] / d a = w[k] · mean[k] / Z, where a > 0
+        gradient = net.fc.weight[k][:, None, None, None] * (a > 0) / 256
+        alpha = gradient.mean((2, 3, 4), keepdim=True) * mean[:, k, None, None, None, None]
+        torch.testing.assert_close(signed[:, k], (alpha * a).sum(1).detach())
+
+
+@pytest.mark.parametrize("by_gradient", [False, True])
+def test_no_graph_is_recorded_before_the_layer(by_gradient: bool) -> None:
+    """It would hold every activation of the trunk in memory."""
+    net = nn.Sequential(nn.Conv3d(3, 4, 1), nn.Conv3d(4, 4, 1), nn.Conv3d(4, 2, 1), nn.Flatten(2))
+    net.append(nn.AdaptiveAvgPool1d(1)).append(nn.Flatten())
+    model = VideoModel(net.eval(), list("ab"), size=8, cam_layer="1", quiet=True)
+    graph: dict[str, bool] = {}
+    for name in ("0", "1", "2"):
+        net.get_submodule(name).register_forward_hook(
+            lambda m, i, o, name=name: graph.update({name: o.requires_grad})
+        )
+    maps_of(model, torch.rand(1, 3, *WHOLE), by_gradient=by_gradient)
+    assert graph == {"0": False, "1": False, "2": True}
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [(True, torch.bfloat16), (torch.bfloat16, torch.bfloat16), (False, torch.float32)],
+)
+@pytest.mark.parametrize("by_gradient", [False, True])
+def test_the_trunk_runs_in_the_precision_asked_for_and_the_head_in_float32(
+    asked: bool | torch.dtype, used: torch.dtype, by_gradient: bool
+) -> None:
+    net = Head(HEADS["mean"][0]).eval()
+    model = VideoModel(net, list("ab"), size=8, quiet=True)
+    seen: list[torch.dtype] = []
+    net.conv.register_forward_hook(lambda m, i, o: None if o.is_meta else seen.append(o.dtype))
+    x = torch.rand(1, 3, *WHOLE)
+    logits, signed = maps_of(model, x, by_gradient=by_gradient, autocast=asked)
+    assert set(seen) == {used}
+    assert logits.dtype == signed.dtype == torch.float32
+    if by_gradient:  # a head in bfloat16 would round its logits
+        assert not torch.equal(logits, logits.bfloat16().float())
 
 
 # --- geometry -----------------------------------------------------------------------------------
