@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradcam_video.attribution import gradcam
 from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.errors import BadInput
 from gradcam_video.geometry import View
@@ -362,6 +364,12 @@ def test_only_the_mean_and_one_linear_layer_are_a_linear_head(name: str) -> None
     assert trace_forward(Head(head), (3, *WHOLE)).linear_head("conv") == expected
 
 
+def test_a_map_that_has_lost_the_second_of_two_frames_is_passed_over() -> None:
+    net = nn.Sequential(nn.Conv3d(3, 4, 1), nn.AdaptiveAvgPool3d((1, 3, 3)), nn.Flatten())
+    net.append(nn.Linear(36, 5))
+    assert trace_forward(net, (3, 2, 8, 8)).cam_layer() == "0"
+
+
 class TokenHead(nn.Module):
     """The mean over all tokens, behind so many class tokens, and a linear layer."""
 
@@ -493,6 +501,30 @@ def test_what_a_layer_gives_beside_its_cells_goes_on(kind: type) -> None:
         gradient = net.fc.weight[k][:, None, None, None] * (a > 0) / 256
         alpha = gradient.mean((2, 3, 4), keepdim=True) * mean[:, k, None, None, None, None]
         torch.testing.assert_close(signed[:, k], (alpha * a).sum(1).detach())
+
+
+def test_gradients_of_so_many_classes_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Head(HEADS["something between"][0]).eval()
+    net.fc = nn.Linear(4, 7)
+    model = VideoModel(net, list("abcdefg"), size=8, quiet=True)
+    x = torch.rand(3, 3, *WHOLE)
+    held: list[int] = []
+    grad = torch.autograd.grad
+
+    def counted(logits: Tensor, activations: Tensor, rows: Tensor, **options: Any) -> Any:
+        held.append(len(rows) * activations.numel() * activations.element_size())
+        return grad(logits, activations, rows, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    one = 3 * 4 * math.prod(WHOLE) * 4  # bytes of the activations of the batch
+    for budget, classes in ((64 * 2**20, [7]), (3 * one + 1, [3, 3, 1]), (1, [1] * 7)):
+        monkeypatch.setattr(gradcam, "GRADIENT_BYTES", budget)
+        held.clear()
+        maps_of(model, x)
+        assert held == [k * one for k in classes]
+    held.clear()
+    maps_of(VideoModel(Head(HEADS["mean"][0]).eval(), list("ab"), size=8, quiet=True), x)
+    assert not held  # a mean and a linear layer need no gradient
 
 
 @pytest.mark.parametrize("by_gradient", [False, True])
