@@ -21,6 +21,7 @@ from gradcam_video.attribution import gradcam
 from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.errors import BadInput
 from gradcam_video.geometry import View
+from gradcam_video.metrics.localisation import following, temporal_iou
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import LinearHead, Trace, trace_forward
 from gradcam_video.models.video_model import VideoModel
@@ -560,6 +561,30 @@ def test_the_trunk_runs_in_the_precision_asked_for_and_the_head_in_float32(
     assert logits.dtype == signed.dtype == torch.float32
     if by_gradient:  # a head in bfloat16 would round its logits
         assert not torch.equal(logits, logits.bfloat16().float())
+
+
+# --- against the truth --------------------------------------------------------------------------
+
+
+def test_frames_beside_the_action_may_be_marked_or_not() -> None:
+    for marked, slack, expected in (
+        ([0, 1, 1, 1, 0, 0], 0, 2 / 3),
+        ([0, 1, 1, 1, 0, 0], 1, 1.0),
+        ([0, 0, 1, 1, 1, 0], 1, 1.0),
+        ([1, 1, 1, 1, 1, 1], 1, 2 / 4),
+        ([0, 1, 0, 0, 0, 0], 1, 0.0),
+    ):
+        found = temporal_iou(np.array(marked, float), (2, 3), slack)
+        assert found == pytest.approx(expected), (marked, slack)
+
+
+def test_three_frames_seen_together_are_enough_to_follow() -> None:
+    target = np.array([[5.0, 10 * t] for t in range(5)])
+    track = target.copy()
+    track[3:] = np.nan
+    assert following(track, target, 8) == pytest.approx(1)
+    track[2] = np.nan
+    assert following(track, target, 8) == 0
 
 
 # --- geometry -----------------------------------------------------------------------------------
