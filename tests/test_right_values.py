@@ -21,7 +21,7 @@ from gradcam_video.attribution import gradcam
 from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.errors import BadInput
 from gradcam_video.geometry import View
-from gradcam_video.metrics.localisation import following, temporal_iou
+from gradcam_video.metrics.localisation import following, temporal_iou, tolerant_truth
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import LinearHead, Trace, trace_forward
 from gradcam_video.models.video_model import VideoModel
@@ -576,6 +576,22 @@ def test_frames_beside_the_action_may_be_marked_or_not() -> None:
     ):
         found = temporal_iou(np.array(marked, float), (2, 3), slack)
         assert found == pytest.approx(expected), (marked, slack)
+
+
+def test_an_object_seen_in_three_frames_that_moves_just_enough_is_followed() -> None:
+    target = np.array([[5.0, 0.0], [5.0, 10.0], [5.0, 20.0], [np.nan, np.nan]])
+    assert following(target, target, 20) == pytest.approx(1)
+    assert math.isnan(following(target, target, 20.1))
+    assert math.isnan(following(target[1:], target[1:], 1))
+
+
+@pytest.mark.parametrize("shape", [(28, 56), (56, 28)])
+def test_tolerance_is_a_share_of_the_short_side(shape: tuple[int, int]) -> None:
+    strict = np.zeros((1, *shape), bool)
+    strict[0, 14, 14] = True
+    rows, columns = np.nonzero(tolerant_truth(strict)[0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (12, 16, 12, 16)
+    assert len(rows) == 25
 
 
 def test_three_frames_seen_together_are_enough_to_follow() -> None:
