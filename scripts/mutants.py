@@ -35,7 +35,7 @@ import pytest
 
 ONE = (ast.Add, ast.Mult, ast.BitAnd, ast.And, ast.Lt, ast.Gt, ast.Eq, ast.Is, ast.In)
 OTHER = (ast.Sub, ast.Div, ast.BitOr, ast.Or, ast.LtE, ast.GtE, ast.NotEq, ast.IsNot, ast.NotIn)
-OPERATORS = dict(zip(ONE + OTHER, OTHER + ONE, strict=True))
+OPERATORS: dict[Any, Any] = dict(zip(ONE + OTHER, OTHER + ONE, strict=True))
 OPERATORS |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult}
 TWINS = {"min": "max", "any": "all", "floor": "ceil", "minimum": "maximum"}
 TWINS |= {other: one for one, other in TWINS.items()}
@@ -45,7 +45,7 @@ SKIPPED = {"annotation", "returns", "decorator_list", "exc", "cause", "msg"}
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
     """What may stand in the place of one node."""
-    new = copy.copy(node)
+    new: Any = copy.copy(node)
     if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in OPERATORS:
         new.op = OPERATORS[type(node.op)]()
         yield new
@@ -121,8 +121,8 @@ def run_tests(path: Path, code: CodeType | None, arguments: list[str], show: boo
     if code is not None:
         as_it_is = SourceFileLoader.get_code
 
-        def exchanged(loader: SourceFileLoader, name: str) -> CodeType | None:
-            return code if Path(loader.path) == path else as_it_is(loader, name)
+        def exchanged(self: Any, fullname: str) -> CodeType | None:
+            return code if Path(self.path) == path else as_it_is(self, fullname)
 
         SourceFileLoader.get_code = exchanged
     # No plugin but the one that pyproject.toml has options for: some take seconds to import.
