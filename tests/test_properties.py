@@ -202,6 +202,15 @@ def test_a_chosen_frame_is_the_one_on_screen(
         assert again == (k > 0 and ended)
 
 
+def test_a_moment_at_the_end_or_within_its_rounding_is_after_the_last_frame() -> None:
+    times = np.arange(4) / 4
+    for end in (1.0, 1.0005):  # containers round to a millisecond
+        indices, repeated = choose_frames(times, end, 6, 4.0, 0.0)
+        assert list(indices) == [0, 1, 2, 3, 3, 3]
+        assert list(repeated) == [False] * 4 + [True] * 2
+    assert not choose_frames(times, 1.005, 5, 4.0, 0.0)[1].any()
+
+
 @steady
 @given(timeline=timelines(), frames=counts, start=st.integers(0, 500))
 def test_frames_as_they_are_follow_one_another_or_are_spread(

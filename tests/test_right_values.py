@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradcam_video.attribution import gradcam
+from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.errors import BadInput
 from gradcam_video.geometry import View
+from gradcam_video.metrics.localisation import following, temporal_iou, tolerant_truth
 from gradcam_video.models.token_layout import TokenGrid
 from gradcam_video.models.trace import LinearHead, Trace, trace_forward
+from gradcam_video.models.video_model import VideoModel
 
 SHAPE = (3, 6, 8, 10)
 Steps = Callable[[Tensor], Tensor]
@@ -265,6 +270,13 @@ def test_one_channel_may_become_several_by_addition() -> None:
         picture.token_grid("out")
 
 
+def test_a_layer_that_does_not_run_is_one_line() -> None:
+    record = traced(lambda x: x)
+    with pytest.raises(BadInput, match=r"^no layer 'inner' runs in this network: .* are out$"):
+        record.token_grid("inner")
+    assert record.count("out") == 1 and record.count("inner") == 0
+
+
 def test_a_fold_as_words() -> None:
     assert str(TokenGrid("n (t h w) c", (2, 3, 4), 1)) == "'n (t h w) c' behind 1 of 2×3×4"
     assert str(TokenGrid("n c t h w", (2, 3, 4))) == "'n c t h w' of 2×3×4"
@@ -292,6 +304,10 @@ HEADS: dict[str, tuple[Callable[[Head, Tensor], Tensor], LinearHead | None]] = {
     "mean, kept": (lambda n, a: n.fc(a.mean((-1, -2, -3), keepdim=True).flatten(1)), LINEAR),
     "adaptive pool": (lambda n, a: n.fc(F.adaptive_avg_pool3d(a, 1).flatten(1)), LINEAR),
     "one pool over all": (lambda n, a: n.fc(F.avg_pool3d(a, WHOLE).flatten(1)), LINEAR),
+    "one pool over all, padding not counted": (
+        lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, count_include_pad=False).flatten(1)),
+        LINEAR,
+    ),
     "padded pool over all": (
         lambda n, a: n.fc(F.avg_pool3d(a, WHOLE, padding=(1, 2, 2)).flatten(1)),
         None,
@@ -349,6 +365,87 @@ def test_only_the_mean_and_one_linear_layer_are_a_linear_head(name: str) -> None
     assert trace_forward(Head(head), (3, *WHOLE)).linear_head("conv") == expected
 
 
+def test_a_map_that_has_lost_the_second_of_two_frames_is_passed_over() -> None:
+    net = nn.Sequential(nn.Conv3d(3, 4, 1), nn.AdaptiveAvgPool3d((1, 3, 3)), nn.Flatten())
+    net.append(nn.Linear(36, 5))
+    assert trace_forward(net, (3, 2, 8, 8)).cam_layer() == "0"
+
+
+class TokenHead(nn.Module):
+    """The mean over all tokens, behind so many class tokens, and a linear layer."""
+
+    def __init__(self, class_tokens: int) -> None:
+        super().__init__()
+        self.conv, self.out, self.fc = nn.Conv3d(3, 3, 1), nn.ReLU(), nn.Linear(3, 2)
+        self.class_tokens = class_tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.conv(x)
+        a = with_class_tokens(a, self.class_tokens) if self.class_tokens else tokens(a)
+        return self.fc(self.out(a).mean(1))
+
+
+def test_a_mean_that_counts_class_tokens_is_no_mean_over_cells() -> None:
+    assert trace_forward(TokenHead(0), SHAPE).linear_head("out") == LINEAR
+    assert trace_forward(TokenHead(1), SHAPE).linear_head("out") is None
+
+
+@pytest.mark.parametrize(
+    ("some", "left"),
+    [
+        (lambda a: a.mean(2), 8 * 8),
+        (lambda a: a.mean((3, 4)), 4),
+        (lambda a: F.adaptive_avg_pool3d(a, (1, 1, 2)), 2),
+        (lambda a: F.avg_pool3d(a, (4, 8, 4)), 2),
+    ],
+)
+def test_a_mean_over_some_of_the_cells_is_not_one_over_all(some: Steps, left: int) -> None:
+    net = Head(lambda n, a: n.fc(some(a).flatten(1)))
+    net.fc = nn.Linear(4 * left, 2)
+    assert trace_forward(net, (3, *WHOLE)).linear_head("conv") is None
+
+
+def test_a_network_that_needs_values_runs_on_zeros() -> None:
+    """On the meta device `tolist` has nothing to give."""
+    net = Head(lambda n, a: n.fc(a.mean((2, 3, 4))) + len(a.mean((2, 3, 4)).tolist()))
+    seen: list[Tensor] = []
+    net.conv.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0]))
+    record = trace_forward(net, (3, *WHOLE))
+    assert [x.is_meta for x in seen] == [True, False]
+    assert not seen[1].any()
+    assert record.input_shape == tuple(seen[1].shape) == (1, 3, *WHOLE)
+    axes, align = record.grid_axes("conv")
+    assert align == "receptive-field"
+    assert [(a.cells, a.offset, a.stride) for a in axes] == [(n, 0.0, 1.0) for n in WHOLE]
+
+
+class Residual(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x.relu()
+
+
+class Attended(nn.Module):
+    """Tokens of a residual block, read by a query of their own through a layer norm alone."""
+
+    def __init__(self, also_before: bool) -> None:
+        super().__init__()
+        self.patch, self.block = nn.Conv3d(3, 6, 2, 2), Residual()
+        self.norm, self.query = nn.LayerNorm(6), nn.Parameter(torch.randn(1, 1, 6))
+        self.read, self.head = nn.MultiheadAttention(6, 1, batch_first=True), nn.Linear(6, 4)
+        self.also_before = also_before
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = tokens(self.patch(x))
+        x = self.norm(x) if self.also_before else x
+        read = self.norm(self.block(x))
+        return self.head(self.read(self.query, read, read)[0][:, 0])
+
+
+def test_the_norm_behind_is_the_layer_where_it_runs_once() -> None:
+    assert trace_forward(Attended(False), SHAPE).cam_layer() == "norm"
+    assert trace_forward(Attended(True), SHAPE).cam_layer() == "block"
+
+
 @pytest.mark.parametrize("name", [n for n, (_, found) in HEADS.items() if found is not None])
 def test_a_linear_head_gives_the_maps_that_the_gradient_gives(name: str) -> None:
     torch.manual_seed(0)
@@ -366,6 +463,144 @@ def test_a_linear_head_gives_the_maps_that_the_gradient_gives(name: str) -> None
         torch.testing.assert_close(
             gradient[0], expected[:, None, None, None].expand(-1, *WHOLE).detach()
         )
+
+
+# --- the maps -----------------------------------------------------------------------------------
+
+
+class Pair(nn.Module):
+    """A block that gives something beside its cells, as attention gives its weights."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.conv, self.kind = nn.Conv3d(3, 4, 3, padding=1), kind
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.kind((self.conv(x), x.mean((2, 3, 4)), x.amax((2, 3, 4))))
+
+
+class Beside(nn.Module):
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.block, self.fc = Pair(kind), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, mean, most = self.block(x)
+        return self.fc(a.relu().mean((2, 3, 4))) * mean + most
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_what_a_layer_gives_beside_its_cells_goes_on(kind: type) -> None:
+    torch.manual_seed(0)
+    net = Beside(kind).double().eval()
+    model = VideoModel(net, list("abc"), size=8, cam_layer="block", quiet=True)
+    x = torch.rand(2, 3, 4, 8, 8).double()
+    logits, signed = maps_of(model, x)
+    torch.testing.assert_close(logits, net(x).detach())
+    a, mean, _ = net.block(x)
+    for k in range(3):  # d y[k] / d a = w[k] · mean[k] / Z, where a > 0
+        gradient = net.fc.weight[k][:, None, None, None] * (a > 0) / 256
+        alpha = gradient.mean((2, 3, 4), keepdim=True) * mean[:, k, None, None, None, None]
+        torch.testing.assert_close(signed[:, k], (alpha * a).sum(1).detach())
+
+
+def test_gradients_of_so_many_classes_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Head(HEADS["something between"][0]).eval()
+    net.fc = nn.Linear(4, 7)
+    model = VideoModel(net, list("abcdefg"), size=8, quiet=True)
+    x = torch.rand(3, 3, *WHOLE)
+    held: list[int] = []
+    grad = torch.autograd.grad
+
+    def counted(logits: Tensor, activations: Tensor, rows: Tensor, **options: Any) -> Any:
+        held.append(len(rows) * activations.numel() * activations.element_size())
+        return grad(logits, activations, rows, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    one = 3 * 4 * math.prod(WHOLE) * 4  # bytes of the activations of the batch
+    for budget, classes in ((64 * 2**20, [7]), (3 * one + 1, [3, 3, 1]), (1, [1] * 7)):
+        monkeypatch.setattr(gradcam, "GRADIENT_BYTES", budget)
+        held.clear()
+        maps_of(model, x)
+        assert held == [k * one for k in classes]
+    held.clear()
+    maps_of(VideoModel(Head(HEADS["mean"][0]).eval(), list("ab"), size=8, quiet=True), x)
+    assert not held  # a mean and a linear layer need no gradient
+
+
+@pytest.mark.parametrize("by_gradient", [False, True])
+def test_no_graph_is_recorded_before_the_layer(by_gradient: bool) -> None:
+    """It would hold every activation of the trunk in memory."""
+    net = nn.Sequential(nn.Conv3d(3, 4, 1), nn.Conv3d(4, 4, 1), nn.Conv3d(4, 2, 1), nn.Flatten(2))
+    net.append(nn.AdaptiveAvgPool1d(1)).append(nn.Flatten())
+    model = VideoModel(net.eval(), list("ab"), size=8, cam_layer="1", quiet=True)
+    graph: dict[str, bool] = {}
+    for name in ("0", "1", "2"):
+        net.get_submodule(name).register_forward_hook(
+            lambda m, i, o, name=name: graph.update({name: o.requires_grad})
+        )
+    maps_of(model, torch.rand(1, 3, *WHOLE), by_gradient=by_gradient)
+    assert graph == {"0": False, "1": False, "2": True}
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [(True, torch.bfloat16), (torch.bfloat16, torch.bfloat16), (False, torch.float32)],
+)
+@pytest.mark.parametrize("by_gradient", [False, True])
+def test_the_trunk_runs_in_the_precision_asked_for_and_the_head_in_float32(
+    asked: bool | torch.dtype, used: torch.dtype, by_gradient: bool
+) -> None:
+    net = Head(HEADS["mean"][0]).eval()
+    model = VideoModel(net, list("ab"), size=8, quiet=True)
+    seen: list[torch.dtype] = []
+    net.conv.register_forward_hook(lambda m, i, o: None if o.is_meta else seen.append(o.dtype))
+    x = torch.rand(1, 3, *WHOLE)
+    logits, signed = maps_of(model, x, by_gradient=by_gradient, autocast=asked)
+    assert set(seen) == {used}
+    assert logits.dtype == signed.dtype == torch.float32
+    if by_gradient:  # a head in bfloat16 would round its logits
+        assert not torch.equal(logits, logits.bfloat16().float())
+
+
+# --- against the truth --------------------------------------------------------------------------
+
+
+def test_frames_beside_the_action_may_be_marked_or_not() -> None:
+    for marked, slack, expected in (
+        ([0, 1, 1, 1, 0, 0], 0, 2 / 3),
+        ([0, 1, 1, 1, 0, 0], 1, 1.0),
+        ([0, 0, 1, 1, 1, 0], 1, 1.0),
+        ([1, 1, 1, 1, 1, 1], 1, 2 / 4),
+        ([0, 1, 0, 0, 0, 0], 1, 0.0),
+    ):
+        found = temporal_iou(np.array(marked, float), (2, 3), slack)
+        assert found == pytest.approx(expected), (marked, slack)
+
+
+def test_an_object_seen_in_three_frames_that_moves_just_enough_is_followed() -> None:
+    target = np.array([[5.0, 0.0], [5.0, 10.0], [5.0, 20.0], [np.nan, np.nan]])
+    assert following(target, target, 20) == pytest.approx(1)
+    assert math.isnan(following(target, target, 20.1))
+    assert math.isnan(following(target[1:], target[1:], 1))
+
+
+@pytest.mark.parametrize("shape", [(28, 56), (56, 28)])
+def test_tolerance_is_a_share_of_the_short_side(shape: tuple[int, int]) -> None:
+    strict = np.zeros((1, *shape), bool)
+    strict[0, 14, 14] = True
+    rows, columns = np.nonzero(tolerant_truth(strict)[0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (12, 16, 12, 16)
+    assert len(rows) == 25
+
+
+def test_three_frames_seen_together_are_enough_to_follow() -> None:
+    target = np.array([[5.0, 10 * t] for t in range(5)])
+    track = target.copy()
+    track[3:] = np.nan
+    assert following(track, target, 8) == pytest.approx(1)
+    track[2] = np.nan
+    assert following(track, target, 8) == 0
 
 
 # --- geometry -----------------------------------------------------------------------------------
