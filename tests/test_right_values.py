@@ -278,7 +278,10 @@ def test_a_layer_that_does_not_run_is_one_line() -> None:
 
 
 def test_a_fold_as_words() -> None:
-    assert str(TokenGrid("n (t h w) c", (2, 3, 4), 1)) == "'n (t h w) c' behind 1 of 2×3×4"
+    assert (
+        str(TokenGrid("n (t h w) c", (2, 3, 4), 1))
+        == "'n (t h w) c' of 2×3×4, after 1 that are no cells"
+    )
     assert str(TokenGrid("n c t h w", (2, 3, 4))) == "'n c t h w' of 2×3×4"
 
 
