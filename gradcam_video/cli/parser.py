@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -76,6 +77,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, does in COMMANDS.items():
         command = commands.add_parser(name, help=does)
         if name == asked:
+            if name == "explain" and "torch" not in sys.modules:
+                # Threads that wait sleep, where they would burn processor time: the work of one
+                # clip is short. To be said before torch is imported.
+                os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             module = importlib.import_module(f".{name}", __package__)
             module.add_options(command)
             command.set_defaults(run=module.run)
