@@ -20,6 +20,7 @@ import copy
 import multiprocessing
 import os
 import random
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ OPERATORS |= {ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult}
 TWINS = {"min": "max", "any": "all", "floor": "ceil", "minimum": "maximum"}
 TWINS |= {other: one for one, other in TWINS.items()}
 REMOVED = (ast.Expr, ast.AugAssign, ast.Raise, ast.Continue, ast.Delete)
+MEMORY = 3 * 2**30  # bytes for the tests of one mutant
 SKIPPED = {"annotation", "returns", "decorator_list", "exc", "cause", "msg"}
 
 
@@ -114,6 +116,8 @@ def mutants(path: Path, first: int, last: int) -> Iterator[tuple[str, CodeType]]
 
 def run_tests(path: Path, code: CodeType | None, arguments: list[str], show: bool) -> None:
     """Run pytest with the module's code exchanged, and end the process as pytest ends."""
+    # A loop that a fault made endless may gather memory: it must not take the machine's.
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     if not show:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 1)

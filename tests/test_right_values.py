@@ -374,6 +374,22 @@ def test_a_map_that_has_lost_the_second_of_two_frames_is_passed_over() -> None:
     assert trace_forward(net, (3, 2, 8, 8)).cam_layer() == "0"
 
 
+def test_a_head_is_known_also_where_the_places_of_cells_are_not() -> None:
+    net = Head(lambda n, a: n.fc(a.mean((2, 3, 4))))
+    net.conv = nn.Sequential(Turned(), net.conv)
+    record = trace_forward(net, (3, *WHOLE))
+    assert record.grid_axes("conv")[1] == "half-pixel"
+    assert record.linear_head("conv") == LINEAR
+    wrong = Head(lambda n, a: n.fc(a.mean((1, 3, 4))))
+    wrong.conv = net.conv
+    assert trace_forward(wrong, (3, *WHOLE)).linear_head("conv") is None
+
+
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(3)
+
+
 class TokenHead(nn.Module):
     """The mean over all tokens, behind so many class tokens, and a linear layer."""
 
@@ -529,6 +545,31 @@ def test_gradients_of_so_many_classes_are_held_at_once(monkeypatch: pytest.Monke
     held.clear()
     maps_of(VideoModel(Head(HEADS["mean"][0]).eval(), list("ab"), size=8, quiet=True), x)
     assert not held  # a mean and a linear layer need no gradient
+
+
+class Twice(torch.autograd.Function):
+    """Its backward takes one vector at a time: vmap does not know it."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        return 2 * a
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return 2 * gradient * float(gradient.abs().sum() >= 0)
+
+
+def test_a_backward_that_takes_one_vector_at_a_time() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, *WHOLE).double()
+    net = Head(lambda n, a: n.fc(Twice.apply(a).mean((2, 3, 4)))).double().eval()
+    once = Head(lambda n, a: n.fc((2 * a).mean((2, 3, 4)))).double().eval()
+    once.load_state_dict(net.state_dict())
+    found, expected = (
+        maps_of(VideoModel(n, list("ab"), size=8, cam_layer="conv", quiet=True), x)
+        for n in (net, once)
+    )
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("by_gradient", [False, True])
