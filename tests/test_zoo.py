@@ -79,6 +79,7 @@ def applies(method: str, model: VideoModel) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_method_runs_or_says_why_not(name: str) -> None:
     need(name)
