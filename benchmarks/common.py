@@ -19,6 +19,7 @@ from torchvision.models import get_model
 
 from gradcam_video import VideoModel, inflate
 from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.files import atomic_write
 from gradcam_video.models.model_names import INFLATABLE
 from gradcam_video.models.tabletop_net import SmallResNet
 
@@ -144,9 +145,5 @@ def command_line(module: str, arguments: Sequence[str]) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        file.write_text(text, encoding="utf-8")

@@ -26,6 +26,8 @@ from typing import Any
 
 import torch
 
+from gradcam_video.show.export import FILES
+
 from .common import (
     HERE,
     command_line,
@@ -40,14 +42,6 @@ from .explain_speed import write_synthetic_clip
 
 ROOT = HERE.parent
 BASE = "import torch"  # what every other row is divided by
-OUTPUTS = (
-    "overlay.mp4",
-    "overlay.gif",
-    "sheet.png",
-    "player.html",
-    "explanation.npz",
-    "summary.json",
-)
 # Linux counts, as part of a new process's peak, what the process held that started it. So a small
 # one starts it, and not this one, which holds torch. What the row prints is thrown away.
 LAUNCHER = """
@@ -108,7 +102,7 @@ def rows_for(clip: Path) -> list[Row]:
         Row(
             "gradcam-video explain CLIP --out DIR",
             (*program, "explain", str(clip), "--out", "out"),
-            writes=tuple(f"out/{clip.name}/{name}" for name in OUTPUTS),
+            writes=tuple(f"out/{clip.name}/{name}" for name in FILES),
             times=1.5,
         ),
         Row("python -m gradcam_video --help", (*module, "--help"), times=0.06, mb=60),
