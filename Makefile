@@ -29,7 +29,7 @@ tutorial: $(VENV)/.tutorial
 	$(LAB) $(LAB_OPTIONS)
 
 check: $(VENV)/.test lint
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 \
+	$(BIN)/python -m pytest -q -p no:nbval -n logical --maxprocesses 4 \
 		-m "not slow and not browser and not data and not notebook"
 
 # Where the tests are red the notebooks run all the same: one run tells everything.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -17,9 +18,12 @@ from benchmarks import __main__ as runner
 from benchmarks import common, compare, explain_speed, latency, memory, rows, start
 from gradcam_video import VideoModel
 
-pytest.importorskip("pytorch_grad_cam")
-pytest.importorskip("captum")
-pytest.importorskip("torchcam")
+# Looked for, not imported: the quick tests run none of the peers.
+PEERS = ("pytorch_grad_cam", "captum", "torchcam")
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(peer) is None for peer in PEERS),
+    reason="the peers are not installed: the extra test",
+)
 
 ON_CPU = [row for row in rows.ROWS if not row.bf16]
 SMALL = ["--net", "tabletop", "--sizes", "32", "--device", "cpu", "--rounds", "1", "--threads", "1"]
@@ -366,6 +370,7 @@ def test_every_key_is_seen_once(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_the_score_is_taken_apart_from_the_explaining() -> None:
     explaining, scoring = latency.scoring()()
     assert explaining > 0 and scoring > 0

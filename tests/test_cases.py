@@ -400,6 +400,7 @@ def test_clips_of_a_data_set(tmp_path: Path, small: None) -> None:
     assert true == {HOLDING, UP}
 
 
+@pytest.mark.slow
 def test_clips_that_cannot_be_read_are_named(
     tmp_path: Path, small: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -434,6 +435,7 @@ def test_clips_are_drawn_evenly_over_the_classes(tmp_path: Path) -> None:
     assert len(drawn(99, 0)) == 6
 
 
+@pytest.mark.slow
 def test_a_notebook_is_warned_of_frames_that_may_not_be_passed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -446,6 +448,7 @@ def test_a_notebook_is_warned_of_frames_that_may_not_be_passed_on(
     assert clips.CLEAR_OUTPUTS in record.getMessage()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "annotated", "split"),
     [
@@ -466,6 +469,7 @@ def test_which_split(tmp_path: Path, made: bool, annotated: list[str], split: st
     assert data_for(untrained_model(), str(tmp_path), annotated[0]).split == annotated[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "more", "message"),
     [

@@ -50,6 +50,7 @@ def function(name: str, source: str) -> Any:
     return scope[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", gv.check.names())
 def test_the_solution_is_right(name: str) -> None:
     verdict = getattr(gv.check, name)(function(name, folded_solutions()[name]))

@@ -114,6 +114,7 @@ def test_explain_writes_all_six(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert "reading layer" in err
 
 
+@pytest.mark.slow
 def test_windows_all_covers_the_whole_video(here: Path) -> None:
     write_video(here / "long.mp4", frames=12 * 13)  # 13 s: 4 s windows
     assert main(["explain", "long.mp4", *BASE, "--windows", "all"]) == 0
@@ -137,6 +138,7 @@ def test_one_frame_is_explained_and_fifteen_repeats_are_flagged(here: Path) -> N
     assert "repeat" in json.loads((here / "out" / "still.mp4" / "summary.json").read_text())["note"]
 
 
+@pytest.mark.slow
 def test_folders_are_clips_or_are_searched(here: Path) -> None:
     for name in ("many/a/00001.mp4", "many/b/00001.mp4"):
         (here / name).parent.mkdir(parents=True)
@@ -150,6 +152,7 @@ def test_folders_are_clips_or_are_searched(here: Path) -> None:
     assert found == {"a/00001.mp4", "b/00001.mp4", "100218"}
 
 
+@pytest.mark.slow
 def test_untrained_says_so_everywhere(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", "out", "--model", "squeezenet1_1", "--weights", "none", "--device", "cpu"]
     assert main(["explain", "good.mp4", *arguments]) == 0
@@ -159,6 +162,7 @@ def test_untrained_says_so_everywhere(here: Path, capsys: pytest.CaptureFixture[
     assert "UNTRAINED" in (folder / "player.html").read_text()
 
 
+@pytest.mark.slow
 def test_good_ones_are_explained_though_one_is_bad(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +341,7 @@ def test_there_are_at_least_thirty() -> None:
     assert len(CASES) >= 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "words"),
     [

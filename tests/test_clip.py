@@ -441,6 +441,7 @@ def test_large_is_scaled_down_while_reading(tmp_path: Path) -> None:
     assert read_clip(path, fps=None, max_side=None).size == (120, 320)
 
 
+@pytest.mark.slow
 def test_8k(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     film(path, 1, size=(4320, 7680), codec="mjpeg", pixels="yuvj420p")
@@ -493,6 +494,7 @@ def test_spread_over_a_long_file_seeks(long_film: Path, caplog: pytest.LogCaptur
     assert decoded <= 16 * 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("count", [30, 48, 49, 121])
 def test_windows_cover_everything(tmp_path: Path, count: int, overlap: float) -> None:
@@ -636,6 +638,7 @@ def test_cut_off_where_the_stream_has_no_length(tmp_path: Path, suffix: str) -> 
     assert "cut off" not in read_clip(path).note  # a frame or two
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "fill"),  # noise ends an flv
     [("webm", "zeros"), ("webm", "noise"), ("mkv", "zeros"), ("mkv", "noise"), ("flv", "zeros")],

@@ -331,6 +331,7 @@ def damaged(root: Path) -> dict[str, str]:
     return {"11": "missing", "22": "empty", "33": "corrupt", "44": "corrupt"}
 
 
+@pytest.mark.slow
 def test_five_percent_damaged_are_named_and_the_rest_is_used(tmp_path: Path) -> None:
     wrong = damaged(tmp_path)
     data = SomethingSomething(tmp_path, "train", "all")

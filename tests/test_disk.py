@@ -85,6 +85,7 @@ def files(folder: Path) -> dict[str, bytes]:
 # --- the files --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_v2_is_written_as_published(tmp_path: Path) -> None:
     annotation = small(tmp_path, "train", 42)
     assert annotation.name == "something-something-v2-train.json"
@@ -102,6 +103,7 @@ def test_v2_is_written_as_published(tmp_path: Path) -> None:
         assert (stream.height, stream.width, stream.average_rate) == (*SMALL, 12)
 
 
+@pytest.mark.slow
 def test_v1_is_written_as_published(tmp_path: Path) -> None:
     annotation = small(tmp_path, "validation", 20, layout="v1")
     lines = annotation.read_text().splitlines()
@@ -157,6 +159,7 @@ def test_frames_come_back_nearly_and_truth_exactly(tmp_path: Path, layout: str, 
     assert min(lengths) < 46 < max(lengths), "clips that repeat frames, and clips that do not"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["v1", "v2"])
 def test_truth_lies_where_the_sampled_frame_shows_it(tmp_path: Path, layout: str) -> None:
     """Whatever frames are taken: what is bright in them is the object's mask."""
@@ -294,6 +297,7 @@ def test_a_larger_count_only_adds(tmp_path: Path) -> None:
     assert len(SomethingSomething(tmp_path, "test")) == 4
 
 
+@pytest.mark.slow
 def test_several_processes_write_the_same_files(tmp_path: Path) -> None:
     small(tmp_path / "one", count=16)
     small(tmp_path / "two", count=16, workers=2)
@@ -378,6 +382,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_command_makes_real_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the world itself, at the real size."""
     words = ["--split", "test", "--count", "1", "--seed", "5"]

@@ -175,6 +175,7 @@ def test_the_example_of_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (e.signed >= parts.signed - 1e-6).all() and (e.signed > parts.signed + 1e-6).any()
 
 
+@pytest.mark.slow
 def test_the_example_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers", reason="the extra hf is not installed")
     (code,) = blocks("CONTRIBUTING.md", "Add a network by name")
@@ -200,6 +201,7 @@ def test_the_number_of_methods_is_right() -> None:
     assert told == {{18: "eighteen", 19: "nineteen", 20: "twenty"}[len(METHODS)]}
 
 
+@pytest.mark.slow
 def test_the_example_of_the_synthetic_clips() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text("docs/tabletop.md"), re.DOTALL)
     names: dict[str, Any] = {}

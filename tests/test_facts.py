@@ -62,6 +62,7 @@ def test_the_two_networks_of_notebook_08_are_as_good_as_each_other() -> None:
     assert cheat["interval"][0] < fair["top1"] < cheat["interval"][1]
 
 
+@pytest.mark.slow
 def test_the_cheat_follows_the_lamp_and_the_other_does_not() -> None:
     from dataclasses import replace
 

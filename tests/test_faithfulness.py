@@ -306,6 +306,7 @@ def test_all_perturbation_tests_of_one_clip(bright: VideoModel) -> None:
     assert kept == pytest.approx(alone.tolist(), nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_clips_tests_do_not_depend_on_how_many_others_are_tested(bright: VideoModel) -> None:
     """Nor on which were tested before: all draws are the clip's own, told by its id."""
     rows = []

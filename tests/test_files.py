@@ -107,6 +107,7 @@ def outcome(write: Any, old: Any, new: Any, saboteur: Saboteur) -> tuple[Any, An
         return before, content(Path(root)), raised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_one, write_files, write_folder])
 def test_stopped_at_any_step_there_is_all_of_the_new_or_all_of_the_old(write: Any) -> None:
     @quick

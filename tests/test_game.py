@@ -26,6 +26,7 @@ def game() -> Game:
     return Game(found, [s.truth for s in scenes])
 
 
+@pytest.mark.slow
 def test_only_hand_and_thing_in_the_action_count(game: Game) -> None:
     scene = gv.tabletop.sample(LABELS[0], 11)
     first, last = scene.action
@@ -49,6 +50,7 @@ def test_a_synthetic_truth_is_hit_where_it_is() -> None:
     assert not one.hit((5, 2, 2))
 
 
+@pytest.mark.slow
 def test_truth_of_another_clip() -> None:
     e = gv.explain(gv.load_model("tabletop"), gv.tabletop.sample(LABELS[0], 11).clip)
     truth = gv.tabletop.sample(LABELS[0], 11).truth

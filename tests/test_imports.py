@@ -119,11 +119,13 @@ def test_what_needs_no_network_loads_nothing_heavy(code: str) -> None:
     assert not loaded(code) & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_the_shipped_network_loads_torch_alone() -> None:
     code = "import gradcam_video as gv\nmodel = gv.load_model('tabletop')\nmodel.cam_layer"
     assert loaded(code) & set(HEAVY) <= {"torch", "numpy", "PIL", "tqdm"}  # torch's own
 
 
+@pytest.mark.slow
 def test_explaining_loads_neither_torchvision_nor_the_compiler(tmp_path: Path) -> None:
     code = f"""
 import numpy as np
@@ -179,6 +181,7 @@ print("drawn")
 """
 
 
+@pytest.mark.slow
 def test_the_synthetic_world_the_scores_and_the_pictures_need_no_torch(tmp_path: Path) -> None:
     assert python(WITHOUT_TORCH, str(tmp_path)) == "drawn\n"
     assert (tmp_path / "overlay.mp4").stat().st_size > 1000

@@ -89,6 +89,7 @@ def test_resnet50_has_the_sizes_of_the_post() -> None:
     assert type(net3d) is torchvision.models.ResNet  # plain classes where no forward changed
 
 
+@pytest.mark.slow
 def test_resnet50_spatial_only_costs_what_the_literature_says() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -158,6 +159,7 @@ def test_a_still_video_gives_the_pictures_logits(family: str) -> None:
         assert error.logits < 1e-4 * error.largest_logit
 
 
+@pytest.mark.slow
 def test_mean_with_zero_padding_deviates_most_at_the_ends() -> None:
     net = randomised(M.ResNet(M.resnet.BasicBlock, [2, 1, 1, 1], num_classes=5))
     x = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -483,6 +485,7 @@ def test_forward_may_branch_on_the_mode() -> None:
     assert torch.equal(still.eval()(video), torch.full((1, 3), -7.0))
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_work_while_training() -> None:
     net = torchvision.models.googlenet(num_classes=5, init_weights=False, aux_logits=True)
     y = inflate(net).train()(torch.randn(2, 3, 2, 64, 64))
@@ -499,6 +502,7 @@ def test_it_learns() -> None:
 # --- what cannot be ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "module"),
     [

@@ -146,6 +146,7 @@ PAIRS = [(m, h) for m in METHODS for h in HEADS if applies(m, h)]
 # --- every method on every head -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "head"), PAIRS)
 def test_a_batch_equals_one_by_one_and_classes_are_rows_of_all(method: str, head: str) -> None:
     model, x = with_head(head), clips_of(3)
@@ -237,6 +238,7 @@ def test_the_network_is_left_as_it_was_also_when_something_raises(method: str) -
         assert state_of(net) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "head"), PAIRS)
 def test_without_evidence_the_maps_are_zero_and_flagged(method: str, head: str) -> None:
     """A layer that never answers, and logits that do not depend on it: empty, never NaN."""
@@ -538,6 +540,7 @@ def hidden_by_hand(x: Tensor, box: tuple[slice, ...], baseline: str) -> Tensor:
     return hidden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", baselines.BASELINES)
 @pytest.mark.parametrize("head", HEADS)
 def test_occlusion_equals_hiding_by_hand(head: str, baseline: str) -> None:
@@ -581,6 +584,7 @@ def test_rise_equals_the_paper_by_hand_and_knows_zero() -> None:
     assert paper.min() > 0 > found.signed.min()
 
 
+@pytest.mark.slow
 def test_rises_masks_let_through_their_share_everywhere() -> None:
     x = clips_of(1, frames=8, size=(20, 30))[0]
     method = METHODS["rise"](masks=1500, share=0.3, coarse=(2, 3, 3))
@@ -745,6 +749,7 @@ def test_rules_of_relus_equal_captums(method: str, name: str) -> None:
             assert furthest(found.signed[:, k], theirs) <= 1e-4
 
 
+@pytest.mark.slow
 def test_integrated_gradients_equal_a_sum_by_hand_and_are_complete() -> None:
     model, x = with_head("convolved"), clips_of(1)
     for baseline, base in (
@@ -841,6 +846,7 @@ class OnePlace(nn.Module):
         return torch.cat([-seen, seen], dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [(2, 5, 30), (6, 20, 9)])
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in (*UNSEEING, "cam", "eigencam",
                                     "scorecam")])  # fmt: skip
@@ -868,6 +874,7 @@ def test_the_one_place_that_counts_is_found(method: str, at: tuple[int, int, int
         assert np.abs(found - (2 * r + 0.5, 2 * c + 0.5)).max() <= 6
 
 
+@pytest.mark.slow
 def test_freezing_marks_the_moment_of_the_change_for_the_class_that_needs_it() -> None:
     e_of = {}
     net = OnePlace((4, 12, 20), (8, 24, 40))
@@ -888,6 +895,7 @@ def test_freezing_marks_the_moment_of_the_change_for_the_class_that_needs_it() -
 # --- the command line -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_line_explains_the_classes_that_it_draws(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -421,6 +421,7 @@ VIEWS: dict[str, View] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("align", ["half-pixel", "receptive-field"])
 @pytest.mark.parametrize("view", VIEWS.values(), ids=list(VIEWS))
 def test_the_oracle_scores_one_when_normalised(view: View, align: str) -> None:
@@ -533,6 +534,7 @@ def score_of(value: float) -> ClipScore:
     return ClipScore("clip", "a", True, False, False, 0.0, 0.0, 0.0, values)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(6)
     covered = 0
@@ -582,6 +584,7 @@ print(right["energy_normalised"]["strict"]["map"]["mean"], sys.modules["torch"])
 """
 
 
+@pytest.mark.slow
 def test_maps_are_scored_without_torch() -> None:
     root = str(Path(__file__).resolve().parents[1])
     done = subprocess.run(
@@ -733,6 +736,7 @@ def test_bad_input_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_set_without_truth_or_without_clips_that_open(model: VideoModel) -> None:
     class Bare(SyntheticData):
         def truth(self, i: int, clip: Clip) -> Truth | None:

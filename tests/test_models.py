@@ -121,6 +121,7 @@ def test_a_batch_norm_that_others_read_too_is_not_folded() -> None:
 # --- names and files
 
 
+@pytest.mark.slow
 def test_untrained_says_so_and_takes_labels() -> None:
     model = load_model("resnet18", None, labels=[str(k) for k in range(7)])
     assert model.untrained and len(model.labels) == 7
@@ -169,6 +170,7 @@ def test_2d_and_3d_files_of_a_backbone(tmp_path: Path) -> None:
     assert torch.equal(model.net.state_dict()["conv1.weight"], deep.state_dict()["conv1.weight"])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_comes_back_as_it_went(tmp_path: Path) -> None:
     net = gv.inflate(torchvision.models.resnet18(num_classes=3), which="spatial")
     model = VideoModel(

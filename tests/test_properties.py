@@ -41,6 +41,7 @@ def views(draw: st.DrawFn) -> View:
     return View(height, width, rows, columns, top, left, bottom, right)
 
 
+@pytest.mark.slow
 @steady
 @given(axis=axes(), positions=st.lists(st.floats(-200, 900), min_size=1, max_size=20))
 def test_weights_are_shares_of_the_two_cells_beside(axis: Axis, positions: list[float]) -> None:

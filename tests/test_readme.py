@@ -48,6 +48,7 @@ def test_the_first_command_opens_the_first_notebook() -> None:
     assert {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen"}[count] + " notebooks" in PAGE
 
 
+@pytest.mark.slow
 def test_the_second_command_writes_what_is_said(clip: Path, capsys: Any) -> None:
     found = re.search(r"^\.venv/bin/gradcam-video (.+?)\s*#", PAGE, re.MULTILINE)
     assert found and str(clip.name) in found[1]
@@ -60,6 +61,7 @@ def test_the_second_command_writes_what_is_said(clip: Path, capsys: Any) -> None
     assert written == set(re.findall(r"`(\w+\.\w+)`", "".join(firsts)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 def test_the_python_lines_run(page: str, clip: Path) -> None:
     found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)

@@ -639,6 +639,7 @@ def test_save_shows_several_classes_and_takes_fps(tmp_path: Path) -> None:
     assert f"<title>Grad-CAM: {LONG}</title>" in other.read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["write_gif", "page_of", "write_mp4", "lay_out"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
 def test_a_failed_save_leaves_what_was_there(

@@ -25,6 +25,7 @@ def grown(mask: np.ndarray, by: int = 3) -> np.ndarray:
     return np.stack([cv2.dilate(m.astype(np.uint8), kernel) for m in mask]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(40))
 def test_every_class_is_played(index: int) -> None:
     scene = render(FORTY_NAMES[index], seed=index, size=SIZE)
@@ -102,6 +103,7 @@ def test_picking_and_putting_come_from_the_same_scripts() -> None:
     assert alone < 0.1  # what only picking up can be: moving up, taking out of
 
 
+@pytest.mark.slow
 def test_without_the_hand_everything_else_is_the_same() -> None:
     label = "Opening [something]"
     whole = render(label, 11, size=SIZE, without=PLAIN)
@@ -111,6 +113,7 @@ def test_without_the_hand_everything_else_is_the_same() -> None:
     assert changed.any() and not changed[~grown(whole.masks["hand"])].any()
 
 
+@pytest.mark.slow
 def test_without_the_object_and_without_distractors() -> None:
     label = "Moving [something] from left to right"
     seed = next(s for s in range(50) if Plan(label, s).others)
@@ -123,6 +126,7 @@ def test_without_the_object_and_without_distractors() -> None:
     assert np.array_equal(alone.masks["hand"], whole.masks["hand"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [4, -2])
 def test_a_delayed_action_is_the_same_action_later(delay: int) -> None:
     label = "Moving [something] from left to right"
@@ -155,6 +159,7 @@ def test_reverse_plays_the_action_backwards() -> None:
     assert plan.action == back.action and plan.label == back.label
 
 
+@pytest.mark.slow
 def test_left_right_and_camera_turns_go_the_right_way() -> None:
     for seed in range(4):
         scene = render("Moving [something] from left to right", seed, size=SIZE, without=("shake",))

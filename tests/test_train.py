@@ -165,6 +165,7 @@ def test_sparse_lowers_the_activations(tmp_path: Path) -> None:
     assert levels[0] < 0.7 * levels[1]
 
 
+@pytest.mark.slow
 def test_norms_can_stay_frozen(tmp_path: Path) -> None:
     model = tiny()
     before = {key: t.clone() for key, t in model.net.state_dict().items()}
@@ -174,6 +175,7 @@ def test_norms_can_stay_frozen(tmp_path: Path) -> None:
     assert not torch.equal(after["norm.weight"], before["norm.weight"])
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_weights_is_saved(tmp_path: Path) -> None:
     plain, mean = tiny(), tiny()
     fit(plain, moving(), tmp_path / "plain", replace(RUN, steps=5, ema=0.0))
@@ -186,6 +188,7 @@ def test_the_mean_of_the_weights_is_saved(tmp_path: Path) -> None:
     assert not same(averaged, state["net"])
 
 
+@pytest.mark.slow
 def test_the_network_is_kept_as_it_was_on_its_way(tmp_path: Path) -> None:
     model = tiny()
     fit(model, moving(), tmp_path, replace(RUN, steps=4), intervals=Intervals(keep=2))
@@ -256,6 +259,7 @@ def test_the_price_on_activation_rises_in_the_first_third() -> None:
     assert [recipe.sparse_at(step, 9) for step in range(9)] == pytest.approx([0.1, 0.2, *[0.3] * 7])
 
 
+@pytest.mark.slow
 def test_the_log_tells_what_the_network_said(tmp_path: Path) -> None:
     data, model = moving(side=SIDE), tiny()
     x = torch.from_numpy(data.frames).permute(0, 4, 1, 2, 3) / 255  # (48, 3, T, h, w)
@@ -272,6 +276,7 @@ def test_the_log_tells_what_the_network_said(tmp_path: Path) -> None:
     assert found == pytest.approx([error, level, error + 2 * level, right, 1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_line_of_the_log_is_the_mean_since_the_last(tmp_path: Path) -> None:
     recipe = replace(RUN, steps=4)
     ones, twos = (
@@ -283,6 +288,7 @@ def test_a_line_of_the_log_is_the_mean_since_the_last(tmp_path: Path) -> None:
         assert [row[name] for row in twos] == pytest.approx(means, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_ends_with_the_training(tmp_path: Path) -> None:
     model, fresh, x = tiny(), tiny(), torch.rand(2, 3, FRAMES, SIDE, SIDE)
     fit(model, moving(), tmp_path, replace(RUN, steps=2, precision="bf16"), cpu=True)
@@ -291,6 +297,7 @@ def test_half_precision_ends_with_the_training(tmp_path: Path) -> None:
     assert torch.equal(model.net(x), fresh.net.eval()(x))
 
 
+@pytest.mark.slow
 def test_every_part_of_every_step_draws_its_own_dropout(tmp_path: Path) -> None:
     model, seeds = tiny(dropout=0.2), []
     model.net.register_forward_pre_hook(lambda m, i: seeds.append(torch.initial_seed()))
@@ -308,6 +315,7 @@ def test_dropout_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in a.net.modules())
 
 
+@pytest.mark.slow
 def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
     model = tiny()
     torch.manual_seed(5)
@@ -413,6 +421,7 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path: Path) -> None:
             assert b[key] == pytest.approx(a[key], rel=1e-5), key
 
 
+@pytest.mark.slow
 def test_an_interrupted_write_leaves_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +500,7 @@ def _train_until_interrupted(folder: Path) -> None:
         (folder / "said.txt").write_text(str(stopped))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "setsid"), reason="process groups are of Unix")
 def test_ctrl_c_leaves_the_workers_to_the_training(tmp_path: Path) -> None:
     """It reaches them, too, and the step is finished all the same."""
@@ -503,6 +513,7 @@ def test_ctrl_c_leaves_the_workers_to_the_training(tmp_path: Path) -> None:
     assert (tmp_path / "said.txt").read_text() == f"stopped and saved after step {step} of 10000"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_evaluated_at_its_end_and_only_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -524,6 +535,7 @@ def test_a_resumed_run_is_evaluated_at_its_end_and_only_once(
         assert [row["step"] for row in log if "loss" in row] == [3, 6]
 
 
+@pytest.mark.slow
 def test_a_run_is_neither_overwritten_nor_mixed(tmp_path: Path) -> None:
     recipe = replace(RUN, steps=2)
     fit(tiny(), moving(), tmp_path, recipe)
@@ -538,12 +550,14 @@ def test_a_run_is_neither_overwritten_nor_mixed(tmp_path: Path) -> None:
         fit(tiny(), moving(), tmp_path, recipe, resume=True)
 
 
+@pytest.mark.slow
 def test_tensorboard_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard")
     fit(tiny(), moving(), tmp_path, replace(RUN, steps=2), tensorboard=True)
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 
+@pytest.mark.slow
 def test_what_only_a_training_needs_waits_for_it() -> None:
     code = "import sys, gradcam_video.training.loop, gradcam_video.cli.train; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -574,6 +588,7 @@ def stream(augment: Augment, seed: int = 0, **changes: Any) -> Stream:
     return Stream(moving(), recipe, shape, list(moving().targets), mirror(LABELS))
 
 
+@pytest.mark.slow
 def test_every_epoch_sees_every_clip_once_in_another_order() -> None:
     clips = stream(PLAIN)
     first, second = ([clips.place(48 * e + k) for k in range(48)] for e in (0, 1))
@@ -785,6 +800,7 @@ def test_cache_is_written_whole_or_not_at_all(
 # --- clips that cannot be read ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_unreadable_clips_are_named_and_left_out(tmp_path: Path) -> None:
     data = Folder(bad=(1, 2, 3, 4, 5))
     recipe = Recipe(steps=4, batch=6, accumulate=6, augment=PLAIN)
@@ -797,6 +813,7 @@ def test_unreadable_clips_are_named_and_left_out(tmp_path: Path) -> None:
         evaluate(tiny(), Folder(bad=tuple(range(6))))
 
 
+@pytest.mark.slow
 def test_an_unreadable_clip_counts_nothing(tmp_path: Path) -> None:
     """The batch of one readable clip and five others gives a sixth of that clip's gradient."""
     recipe = Recipe(
@@ -922,6 +939,7 @@ def test_build_from_a_checkpoint() -> None:
         build(Network(name="tabletop", weights="other.pth"), FORTY_NAMES)
 
 
+@pytest.mark.slow
 def test_build_gives_an_image_network_a_fresh_last_layer() -> None:
     network = Network(name="mobilenet_v3_small", weights="none", size=32, frames=4)
     model, architecture = build(network, LABELS)
@@ -930,6 +948,7 @@ def test_build_gives_an_image_network_a_fresh_last_layer() -> None:
     assert model.net(torch.zeros(1, 3, 4, 32, 32)).shape == (1, 3)
 
 
+@pytest.mark.slow
 def test_the_real_runs_cost() -> None:
     network, recipe = read_recipe("something_forty_resnet50")
     model, _ = build(replace(network, weights="none"), FORTY_NAMES)
@@ -950,12 +969,14 @@ def test_cost_of_a_known_network() -> None:
     assert bill["tflop"] * 1e12 == pytest.approx(2 * (2 * first + 3 * (second + head)))
 
 
+@pytest.mark.slow
 def test_diverging_is_one_line(tmp_path: Path) -> None:
     recipe = replace(RUN, steps=20, rate=1e30, clip_grad=0, warmup=0, ema=0)
     with pytest.raises(BadInput, match="lower the rate"):
         fit(tiny(), moving(), tmp_path, recipe, intervals=Intervals(log=1))
 
 
+@pytest.mark.slow
 def test_clips_of_two_lengths_are_one_line(tmp_path: Path) -> None:
     data = Folder()
     data.__class__ = type(
@@ -1053,6 +1074,7 @@ def test_evaluate_reports_a_damaged_clip(
     assert result["n"] == 8
 
 
+@pytest.mark.slow
 def test_estimate_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("train", "--recipe", "something_forty_resnet50", "--estimate") == 0
     out = capsys.readouterr().out

@@ -132,6 +132,7 @@ def test_the_page_counts_what_applies_everywhere() -> None:
     assert "| `one` | yes | yes |" in text and "| `two` | yes | no (1) |" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_no_gradient_is_zero(name: str) -> None:
     """The layer that is read reaches the logits of every class, from every place in its map."""
@@ -143,6 +144,7 @@ def test_no_gradient_is_zero(name: str) -> None:
         assert (gradients.abs().sum(dim=(0, 1, 2)) > 0).float().mean() > 0.9  # (T', h, w)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "last"), [("mvit_v2_s", "blocks.2"), ("timesformer-ssv2", None)])
 def test_behind_the_last_block_only_the_class_token_has_a_gradient(
     name: str, last: str | None
@@ -162,6 +164,7 @@ def test_behind_the_last_block_only_the_class_token_has_a_gradient(
     assert gradients.abs().max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "before"),
     [("mvit_v2_s", "blocks.1"), ("vjepa2-ssv2", "net.pooler.self_attention_layers.0")],
@@ -579,6 +582,7 @@ def here(name: str) -> bool:
     return next(known for known in gv.known_models() if known.name == name).here
 
 
+@pytest.mark.slow
 def test_what_was_downloaded_once_is_found_again(offline: Path) -> None:
     need("videomae-ssv2")
     assert not here("videomae-ssv2")
@@ -587,6 +591,7 @@ def test_what_was_downloaded_once_is_found_again(offline: Path) -> None:
     assert load_model("videomae-ssv2").labels == TEMPLATES
 
 
+@pytest.mark.slow
 def test_weights_of_the_older_kind_are_read_where_there_are_no_others(offline: Path) -> None:
     folder = in_cache("timesformer-ssv2", offline)
     state = safetensors.torch.load_file(folder / "model.safetensors")
@@ -699,6 +704,7 @@ def test_the_command_line_explains_a_real_clip(
     assert 3 < saved["times"][-1] <= 4  # 8 frames, spread over all of its four seconds
 
 
+@pytest.mark.slow
 def test_mean_behind_channels_last_is_cam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Swin's maps sum to logit - bias, as those of any mean and linear head."""
     model = small("swin3d_t")
@@ -714,6 +720,7 @@ def clip_of(frames: np.ndarray) -> Clip:
     return Clip(frames, np.arange(len(frames)) / 4, np.zeros(len(frames), bool), "made")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOKENS)
 def test_explain_takes_tokens_and_flags_empty_maps(name: str) -> None:
     need(name)
