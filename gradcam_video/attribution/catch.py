@@ -36,7 +36,7 @@ class LayerCatch:
     """
 
     def __init__(self, model: VideoModel, shape: Sequence[int]) -> None:
-        self.net = model.net
+        self.model = model
         self.layer = model.net.get_submodule(model.cam_layer)
         self.calls = model.trace(shape).count(model.cam_layer)
         self.token_grid = model.token_grid(shape)
@@ -65,7 +65,7 @@ class LayerCatch:
 
             handle = self.layer.register_forward_hook(hook)
             self.contexts.callback(handle.remove)
-            logits = self.net(x)
+            logits = self.model.forward(x)
         assert self.activations is not None
         return logits, self.activations
 

@@ -224,7 +224,7 @@ def _answers(
 def _forward(model: VideoModel, group: Sequence[Tensor], autocast: bool) -> Tensor:
     x = torch.stack(list(group)).contiguous(memory_format=memory_format(model.net))
     with precision(x.device, autocast):
-        return model.net(x).float().cpu()
+        return model.forward(x).float().cpu()
 
 
 def area(curve: np.ndarray, shares: Sequence[float] = SHARES) -> np.ndarray:

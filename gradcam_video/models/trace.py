@@ -19,14 +19,15 @@ reads.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import logging
+import threading
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -35,7 +36,10 @@ from ..errors import BadInput
 from ..geometry import Axis
 from .meta_ops import run_on_meta
 from .modes import evaluating
+from .shadow import shadow_of
 from .token_layout import TokenGrid, TokenLayout, follow, of_input
+
+log = logging.getLogger(__name__)
 
 _VIEWS = {
     *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
@@ -320,13 +324,18 @@ def half_pixel_axes(cells: Sequence[int], sizes: Sequence[int]) -> tuple[Axis, A
     return time, rows, columns
 
 
-def trace_forward(net: nn.Module, shape: Sequence[int]) -> Trace:
+def trace_forward(
+    net: nn.Module,
+    shape: Sequence[int],
+    call: Callable[[nn.Module, Tensor], Any] = lambda net, x: net(x),
+) -> Trace:
     """Run the trial forward of a network in evaluation mode.
 
     Args:
         net: any module that maps (N, 3, T, H, W) to logits (N, K). It is left as it was; forward
             hooks of yours see the trial as they see any forward, only without values.
         shape: of the input, (3, T, H, W).
+        call: how the network is asked, (network, x) -> logits.
 
     Returns:
         The record.
@@ -334,50 +343,59 @@ def trace_forward(net: nn.Module, shape: Sequence[int]) -> Trace:
     Raises:
         BadInput: the network cannot take such an input, or does not give (N, K) logits.
     """
-    tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     dtype = next((t.dtype for t in net.parameters() if t.is_floating_point()), torch.float32)
-    record = Trace((1, *shape))
-    with evaluating(net), torch.no_grad():
+    frames, height, width = shape[1:]
+    with torch.no_grad():
         try:
-            meta = {name: torch.empty_like(t, device="meta") for name, t in tensors.items()}
+            shadow = shadow_of(net)
+            record = Trace((1, *shape), parameters=shadow.parameters)
             x = torch.empty(record.input_shape, dtype=dtype, device="meta")
-            record.parameters = {id(t): name for name, t in meta.items()}
-            with _watch(net, record, x):
-                logits = functional_call(net, meta, (x,))
-        except (NotImplementedError, AttributeError, TypeError):
-            # Something in it needs values: run it for real, on zeros.
+            with _watch(shadow.names, record, x):
+                logits = call(shadow.net, x)
+        except Exception as refused:  # something in it needs values: run it for real
+            log.debug("the trial forward needs values: %s", refused)
             device = next(net.parameters()).device
-            x = torch.zeros(record.input_shape, dtype=dtype, device=device)
-            record = Trace((1, *shape), parameters={id(t): name for name, t in tensors.items()})
-            with _watch(net, record, x):
-                logits = net(x)
-        except (RuntimeError, ValueError) as error:
-            frames, height, width = shape[1:]
-            raise BadInput(
-                f"the network cannot take {frames} frames of {height}×{width}: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
+            record = Trace((1, *shape), parameters=_parameter_names(net))
+            # Not zeros: a network may divide by what it is given.
+            noise = torch.rand(record.input_shape, generator=torch.Generator().manual_seed(0))
+            x = noise.to(device, dtype)
+            try:
+                names = {id(module): name for name, module in net.named_modules()}
+                with evaluating(net), _watch(names, record, x):
+                    logits = call(net, x)
+            except BadInput:
+                raise
+            except Exception as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise BadInput(
+                    f"the network cannot take {frames} frames of {height}×{width}: {reason}"
+                ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise BadInput(f"the network must give logits (N, K), not {got}: wrap it so that it does")
+        raise BadInput(f"the network must give logits (N, K), not {got}: say how with outputs=")
     record.logits = logits
     return record
 
 
+def _parameter_names(net: nn.Module) -> dict[int, str]:
+    """The names of parameters and buffers by the id of the tensor."""
+    return {id(t): name for name, t in (*net.named_parameters(), *net.named_buffers())}
+
+
 @contextmanager
-def _watch(net: nn.Module, record: Trace, x: Tensor) -> Generator[None]:
-    """Record module calls and operations into `record`, without touching the network."""
-    names = {id(module): name for name, module in net.named_modules()}
+def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
+    """Record operations, and the calls of the modules of these names (by id), into `record`."""
+    thread = threading.get_ident()  # the hooks are torch's global ones, which every thread calls
     entered: list[set[tuple[int, int]]] = []
     keep: list[Any] = []  # ids stay unique only while the tensors live
 
     def enter(module: nn.Module, inputs: Any) -> None:
-        if id(module) in names:
+        if id(module) in names and threading.get_ident() == thread:
             tensors = [t for t in tree_iter(inputs) if isinstance(t, Tensor)]
             entered.append({(id(t), t._version) for t in tensors})
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
-        if id(module) not in names:
+        if id(module) not in names or threading.get_ident() != thread:
             return
         before = entered.pop()
         if isinstance(output, tuple | list) and output:

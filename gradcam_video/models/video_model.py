@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, View
 from .modes import evaluating
+from .outputs import KINDS, activated, as_values
 from .token_layout import TokenGrid
 from .trace import Trace, half_pixel_axes, trace_forward
 
@@ -27,7 +30,7 @@ class VideoModel:
 
     Args:
         net: any module that maps (N, 3, T, H, W) to logits (N, K), before softmax.
-        labels: the K names.
+        labels: the K names, in a list or as {index: name}; None: they are numbered.
         size: input side in pixels, or (height, width).
         mean, std: per channel, of pixels in 0..1.
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
@@ -40,6 +43,11 @@ class VideoModel:
         name: for titles and files.
         untrained: its weights are random; every output says so.
         remark: one line that every output carries.
+        inputs: for a network that does not take (N, 3, T, H, W): makes what it takes from that. A
+            tuple is several arguments, a dict those with names, a list is one argument.
+        outputs: for a network that does not give (N, K): makes that from what it gives.
+        output: the kind of output, "softmax", "sigmoid" or "value" (see `outputs.py`); None:
+            recognised.
 
     Raises:
         BadInput: labels and logits do not match, or the layer does not exist.
@@ -48,7 +56,7 @@ class VideoModel:
     def __init__(
         self,
         net: nn.Module,
-        labels: Sequence[str],
+        labels: Sequence[str] | Mapping[int, str] | None = None,
         size: int | tuple[int, int] = 224,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
@@ -62,9 +70,14 @@ class VideoModel:
         untrained: bool = False,
         remark: str = "",
         quiet: bool = False,
+        inputs: Callable[[Tensor], Any] | None = None,
+        outputs: Callable[[Any], Tensor] | None = None,
+        output: str | None = None,
     ) -> None:
+        if output is not None and output not in KINDS:
+            raise BadInput(f"unknown kind of output {output!r}: use one of {', '.join(KINDS)}")
         self.net = net
-        self.labels = tuple(labels)
+        self.inputs, self.outputs = inputs, outputs
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         self.mean, self.std = tuple(mean), tuple(std)
         self.resize = min(self.size) if resize is None else resize
@@ -73,6 +86,8 @@ class VideoModel:
         self.untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
         record = self.trace((3, frames, *self.size))
+        self.labels = _names(labels, record.classes)
+        self.output = output or ("sigmoid" if record.classes == 1 else "softmax")
         if record.classes != len(self.labels):
             raise BadInput(
                 f"{self.name} gives {record.classes} logits but {len(self.labels)} labels were "
@@ -122,8 +137,51 @@ class VideoModel:
         """The record of a trial forward for input (3, T, H, W), made once per shape."""
         key = tuple(shape)
         if key not in self._traces:
-            self._traces[key] = trace_forward(self.net, key)
+            self._traces[key] = trace_forward(self.net, key, self._call)
         return self._traces[key]
+
+    def raw(self, x: Tensor) -> Any:
+        """What the network itself gives for (N, 3, T, H, W), before `outputs`."""
+        return self._asked(self.net, x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Its values (N, K) for (N, 3, T, H, W): logits, before softmax or sigmoid."""
+        return self._call(self.net, x)
+
+    def activated(self, values: Tensor) -> Tensor:
+        """Values (N, K) as what is shown of them: probabilities, or themselves."""
+        return activated(values, self.output)
+
+    def _call(self, net: nn.Module, x: Tensor) -> Tensor:
+        given = self._asked(net, x)
+        return as_values(given if self.outputs is None else self.outputs(given))
+
+    def _asked(self, net: nn.Module, x: Tensor) -> Any:
+        given = x if self.inputs is None else self.inputs(x)
+        if isinstance(given, tuple):
+            return net(*given)
+        return net(**given) if isinstance(given, dict) else net(given)
+
+    def with_outputs(
+        self, outputs: Callable[[Any], Tensor], labels: Sequence[str], output: str = "value"
+    ) -> VideoModel:
+        """The same network asked for something else: `outputs` makes (N, J) of what it gives.
+
+        The layer that is read stays the same. Weights are shared, nothing is copied.
+        """
+        other = copy.copy(self)
+        other.outputs, other.output, other._traces = outputs, output, {}
+        record = other.trace((3, self.frames, *self.size))
+        other.labels = _names(labels, record.classes)
+        return other
+
+    def at(self, cam_layer: str) -> VideoModel:
+        """The same model reading another layer. Weights are shared, nothing is copied."""
+        other = copy.copy(self)
+        other._own_tokens = None
+        other.trace((3, self.frames, *self.size)).token_grid(cam_layer)
+        other.cam_layer = cam_layer
+        return other
 
     def token_grid(self, shape: Sequence[int]) -> TokenGrid:
         """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
@@ -191,6 +249,20 @@ class VideoModel:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
         self._traces.clear()  # the operations are others now
         return self
+
+
+def _names(labels: Sequence[str] | Mapping[int, str] | None, classes: int) -> tuple[str, ...]:
+    """The names of the K classes, from a list, from {index: name}, or numbered."""
+    if labels is None:
+        return tuple(f"class {k}" for k in range(classes))
+    if isinstance(labels, str):
+        return tuple(labels)
+    if isinstance(labels, Mapping):
+        by_index = {int(k): str(name) for k, name in labels.items()}
+        if sorted(by_index) != list(range(len(by_index))):
+            raise BadInput(f"labels: the keys of a dict must be 0 to {len(by_index) - 1}")
+        return tuple(by_index[k] for k in range(len(by_index)))
+    return tuple(labels)
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:

@@ -133,7 +133,7 @@ def _logits(model: VideoModel, clips: Sequence[np.ndarray]) -> np.ndarray:
         inputs.append(model.preprocess(clip)[0])  # (1, 3, T, h, w)
     x = torch.cat(inputs)
     with evaluating(model.net):
-        return model.net(x).float().cpu().numpy()
+        return model.forward(x).float().cpu().numpy()
 
 
 def scores(logits: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class ForwardContext:
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
         with precision(x.device, self.autocast):
-            return at_least_float32(self.model.net(x))
+            return at_least_float32(self.model.forward(x))
 
     @torch.no_grad()
     def logits(self, pieces: Iterable[Tensor]) -> Tensor:
