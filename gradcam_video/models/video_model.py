@@ -95,15 +95,13 @@ class VideoModel:
             )
         self.cam_layer = cam_layer or record.cam_layer()
         self._own_tokens = fold
-        output, found = (
-            record.last_call(self.cam_layer).output,
-            fold or record.token_grid(self.cam_layer),
-        )
+        given = record.last_call(self.cam_layer).output
+        found = fold or record.token_grid(self.cam_layer)
         try:
-            shape = tuple(found.to_grid(output).shape)[1:]
+            shape = tuple(found.to_grid(given).shape)[1:]
         except (RuntimeError, IndexError, ValueError) as error:
             raise BadInput(
-                f"layer {self.cam_layer!r} gives {tuple(output.shape)}, which {fold} does not fit"
+                f"layer {self.cam_layer!r} gives {tuple(given.shape)}, which {fold} does not fit"
             ) from error
         if cam_layer is None and not quiet:
             tokens = "" if found.plain else f", folded from {found}"
