@@ -164,6 +164,15 @@ FOLLOWED: dict[str, Steps] = {
         .flatten(1, 2)[:, :3]
     ),
     "residual": lambda x: x + x * x.new_zeros(1, 3, 1, 1, 1),
+    "turned": lambda x: x.flip(3),
+    "reversed and mirrored": lambda x: x.flip((2, 4)),
+    "split rows": lambda x: x.split(4, 3)[1],
+    "split unevenly": lambda x: x.split([1, 5, 2], 3)[1],
+    "colours there and back": lambda x: x[:, [2, 1, 0]][:, [2, 1, 0]],
+    "every second frame": lambda x: x.index_select(2, torch.arange(0, 6, 2)),
+    "frames by a list": lambda x: x[:, :, [1, 3, 5]],
+    "frames one by one": lambda x: torch.stack([x[:, :, t] for t in range(6)], 2),
+    "the batch holds the frames": lambda x: x.transpose(1, 2).flatten(0, 1),
 }
 
 
@@ -179,7 +188,9 @@ def test_cells_lie_where_their_values_say(name: str) -> None:
     assert align == "receptive-field"
     fold = record.token_grid("out")
     x = places()
-    cells, moved = (fold.to_grid(steps(clip))[0, :3] for clip in (x, x + 1000))  # (3, T', h, w)
+    reading = record.reading("out")
+    grids = (reading.merged([fold.to_grid(steps(clip))]) for clip in (x, x + 1000))
+    cells, moved = (grid[0, :3] for grid in grids)  # (3, T', h, w)
     assert cells.shape[1:] == tuple(axis.cells for axis in axes)
     centres = torch.meshgrid(*(torch.from_numpy(a.centres()) for a in axes), indexing="ij")
     # Where padding is part of a cell, its values are none: it does not follow the clip.
@@ -196,8 +207,6 @@ def test_cells_lie_where_their_values_say(name: str) -> None:
 
 NOT_FOLLOWED: dict[str, Steps] = {
     "rolled": lambda x: x.roll(1, 3),
-    "turned": lambda x: x.flip(3),
-    "split rows": lambda x: x.split(4, 3)[1],
     "transposed convolution": lambda x: F.conv_transpose3d(
         x, mean_filter(x, 1, 2, 2), stride=(1, 2, 2), groups=3
     ),
@@ -387,7 +396,7 @@ def test_a_head_is_known_also_where_the_places_of_cells_are_not() -> None:
 
 class Turned(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return x.flip(3)
+        return x.roll(1, 3)
 
 
 class TokenHead(nn.Module):
@@ -531,9 +540,9 @@ def test_gradients_of_so_many_classes_are_held_at_once(monkeypatch: pytest.Monke
     held: list[int] = []
     grad = torch.autograd.grad
 
-    def counted(logits: Tensor, activations: Tensor, rows: Tensor, **options: Any) -> Any:
-        held.append(len(rows) * activations.numel() * activations.element_size())
-        return grad(logits, activations, rows, **options)
+    def counted(logits: Tensor, cells: list[Tensor], rows: Tensor, **options: Any) -> Any:
+        held.append(len(rows) * cells[0].numel() * cells[0].element_size())
+        return grad(logits, cells, rows, **options)
 
     monkeypatch.setattr(torch.autograd, "grad", counted)
     one = 3 * 4 * math.prod(WHOLE) * 4  # bytes of the activations of the batch

@@ -1,7 +1,7 @@
 """The CAM layer's output: read, or replaced, in the middle of one forward.
 
 A network is a chain of layers, and Grad-CAM needs what is inside: the activations A of one layer,
-the *CAM layer*. A forward hook catches them as they pass. There are two ways to do so:
+the *CAM layer*. They are caught as they pass. There are two ways to do so:
 
 - `LayerCatch` reads A. The forward runs without a graph: no gradient can be taken, none is needed.
 - `HeadGraphCatch` cuts the chain at A. What comes before it runs without a graph; A itself becomes
@@ -9,20 +9,50 @@ the *CAM layer*. A forward hook catches them as they pass. There are two ways to
   respect to A then costs a backward through the head alone.
 
 A layer may give its cells as tokens or with the channels last. `TokenGrid` turns them into a grid
-(N, C, T', h, w) here, and back into the layer's own shape, so that nobody else has to know.
+(N, C, T', h, w) here, and back into the layer's own shape, so that nobody else has to know. It may
+run several times; then there are several A, and `Reading` lays their maps on one grid.
+
+Other threads may run the same network meanwhile: they notice nothing, and are not noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
-from ..models.modes import precision
+from ..errors import BadInput
+from ..models.function_calls import FunctionCalls
+from ..models.modes import hooked, in_this_thread, precision
+from ..models.reading import Reading
 from ..models.video_model import VideoModel
+
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+
+
+@dataclass(frozen=True)
+class Caught:
+    """What one forward gave.
+
+    Attributes:
+        logits: (N, K).
+        cells: the activations (N, C, T', h, w), one tensor per call of the layer that is read.
+        reading: how the maps of these become one.
+    """
+
+    logits: Tensor
+    cells: list[Tensor]
+    reading: Reading
+
+    @property
+    def activations(self) -> Tensor:
+        """The activations of all calls on one grid: (N, C, T', h, w)."""
+        return self.reading.merged(self.cells)
 
 
 class LayerCatch:
@@ -35,67 +65,145 @@ class LayerCatch:
         shape: of the input, (3, T, H, W).
     """
 
+    with_graph = False
+
     def __init__(self, model: VideoModel, shape: Sequence[int]) -> None:
         self.model = model
-        self.layer = model.net.get_submodule(model.cam_layer)
-        self.calls = model.trace(shape).count(model.cam_layer)
-        self.token_grid = model.token_grid(shape)
-        self.activations: Tensor | None = None
+        self.reading = model.reading(shape)
+        self.cells: list[Tensor] = []
 
-    def run(self, x: Tensor, autocast: bool | torch.dtype) -> tuple[Tensor, Tensor]:
+    def run(self, x: Tensor, autocast: bool | torch.dtype) -> Caught:
         """One forward. The hook and all modes are taken back, also when something raises.
 
         Args:
             x: (N, 3, T, H, W).
             autocast: the precision that the network runs in (True: bfloat16).
 
-        Returns:
-            logits (N, K) and activations (N, C, T', h, w).
+        Raises:
+            BadInput: the network took another way than in its trial forward.
         """
-        remaining = self.calls
-        with ExitStack() as self.contexts:
-            self.head_dtype = torch.float32 if autocast else None
-            self.contexts.enter_context(torch.no_grad())
-            self.contexts.enter_context(precision(x.device, autocast))
+        self.cells, self.call = [], 0
+        self.head_dtype = torch.float32 if autocast else None
+        grids = dict(zip(self.reading.read, self.reading.token_grids, strict=True))
 
-            def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-                nonlocal remaining
-                remaining -= 1  # a layer that runs several times is caught at its last call
-                return self._replaced(output) if remaining == 0 else None
+        def passed(output: Any) -> Any:
+            """The layer's output, as it is or with other cells in it."""
+            tokens = grids.get(self.call)
+            self.call += 1
+            return output if tokens is None else self._replaced(output, tokens)
 
-            handle = self.layer.register_forward_hook(hook)
-            self.contexts.callback(handle.remove)
+        is_function = ":" in self.reading.layer
+        layer = self.model.net if is_function else self.model.net.get_submodule(self.reading.layer)
+        with ExitStack() as contexts:
+            # The graph begins at the layer: gradients are switched on there, for what comes after.
+            contexts.enter_context(torch.no_grad())
+            contexts.enter_context(precision(x.device, autocast))
+            if not is_function:
+                hook = in_this_thread(lambda module, inputs, output: passed(output))
+                contexts.enter_context(hooked(layer.register_forward_hook(hook)))
+            if is_function or (self.with_graph and self._needs_help(x, autocast)):
+                contexts.enter_context(_Head(self, passed if is_function else None, x, autocast))
             logits = self.model.forward(x)
-        assert self.activations is not None
-        return logits, self.activations
+        if len(self.cells) != len(grids) or self.call != self.reading.calls:
+            raise BadInput(
+                f"{self.reading.layer!r} ran {self.call} times, and {self.reading.calls} times in "
+                "the trial forward: a network whose way depends on the values cannot be followed"
+            )
+        return Caught(logits, self.cells, self.reading)
 
-    def _replaced(self, output: Any) -> Any:
-        """The layer's output with other cells in it; None: it stays."""
+    def _needs_help(self, x: Tensor, autocast: bool | torch.dtype) -> bool:
+        """Whether a graph of the head is not recorded by itself."""
+        recurrent = x.is_cuda and any(isinstance(m, nn.RNNBase) for m in self.model.net.modules())
+        inference = any(p.is_inference() for p in self.model.net.parameters())
+        return self.reading.hidden or bool(autocast) or recurrent or inference
+
+    def _replaced(self, output: Any, token_grid: Any) -> Any:
+        """The layer's output with other cells in it."""
         several = isinstance(output, tuple | list)  # attention may give its weights, too
         tokens: Tensor = output[0] if several else output
-        cells = self.caught(self.token_grid.to_grid(tokens))
+        cells = self.caught(token_grid.to_grid(tokens))
         if cells is None:
-            return None
-        tokens = self.token_grid.from_grid(cells, tokens)
+            return output
+        tokens = token_grid.from_grid(cells, tokens)
         return type(output)((tokens, *output[1:])) if several else tokens
 
     def caught(self, cells: Tensor) -> Tensor | None:
         """What to do with the layer's cells (N, C, T', h, w); a tensor returned replaces them."""
-        self.activations = cells
+        self.cells.append(cells)
         return None
 
 
 class HeadGraphCatch(LayerCatch):
     """The same, but from the layer on a graph is recorded: that of the head alone.
 
-    The activations that `run` returns are its leaf: torch.autograd.grad(logits, activations, …).
+    The cells that `run` returns are its leaves: torch.autograd.grad(logits, cells, …). Where a
+    layer runs several times, each path through the network counts where it passes the layer last.
     """
+
+    with_graph = True
 
     def caught(self, cells: Tensor) -> Tensor:
         """Make the cells a leaf, and turn gradients on for what is still to run."""
-        # These contexts close with the run, innermost first. The head runs in full precision.
-        self.contexts.enter_context(torch.autocast(cells.device.type, enabled=False))
-        self.contexts.enter_context(torch.enable_grad())
-        self.activations = cells.detach().to(self.head_dtype or cells.dtype).requires_grad_()
+        torch.set_grad_enabled(True)  # until the forward ends: `run` is within a no_grad
+        leaf = cells.detach().to(self.head_dtype or cells.dtype)
+        leaf = (leaf.clone() if leaf.is_inference() else leaf).requires_grad_()
+        self.cells.append(leaf)
         # A copy goes on: an in-place ReLU in the head may overwrite it.
-        return self.activations.clone()
+        return leaf.clone()
+
+
+class _Head(FunctionCalls):
+    """Catches what a function gives, and sees to it that the head records a graph.
+
+    A network may switch gradients off in its own forward, or run it in another precision: whatever
+    it does, the functions after the layer run with gradients on. Where the precision is a lower one
+    of ours, they run in float32.
+    """
+
+    def __init__(
+        self,
+        catch: LayerCatch,
+        passed: Callable[[Any], Any] | None,
+        x: Tensor,
+        autocast: bool | torch.dtype,
+    ) -> None:
+        names = {id(module): name for name, module in catch.model.net.named_modules()}
+        super().__init__(names)
+        self.catch, self.passed, self.device = catch, passed, x.device.type
+        self.full_precision = bool(autocast)
+
+    def called(
+        self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        if self.catch.cells and self.catch.with_graph:
+            result = self._in_the_head(func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
+        if self.passed is not None and name == self.catch.reading.layer:
+            return self.passed(result)
+        return result
+
+    def _in_the_head(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        short = getattr(func, "__name__", "")
+        if short == "_set_grad_enabled":  # the network's own no_grad
+            return func(*args, **kwargs)
+        # cuDNN has no backward of a recurrent layer in evaluation mode.
+        cudnn = torch.backends.cudnn.enabled and short not in _RECURRENT
+        with ExitStack() as contexts:
+            contexts.enter_context(torch.inference_mode(False))
+            contexts.enter_context(torch.enable_grad())
+            if not cudnn and self.device == "cuda":
+                contexts.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if self.full_precision:
+                contexts.enter_context(torch.autocast(self.device, enabled=False))
+            args, kwargs = tree_map_only(Tensor, self._usable, (args, kwargs))
+            return func(*args, **kwargs)
+
+    def _usable(self, tensor: Tensor) -> Tensor:
+        """A tensor that a graph can hold, in full precision where that is wanted."""
+        if tensor.is_inference():
+            tensor = tensor.clone()
+        low = tensor.dtype in (torch.bfloat16, torch.float16)
+        return tensor.float() if self.full_precision and low else tensor

@@ -21,7 +21,7 @@ Where both apply they agree, which the tests hold them to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -30,8 +30,12 @@ from torch import Tensor
 from ..errors import BadInput
 from ..models.modes import at_least_float32, evaluating
 from ..models.video_model import VideoModel
-from .catch import HeadGraphCatch, LayerCatch
+from .catch import Caught, HeadGraphCatch, LayerCatch
 
+CHECKPOINTED = (
+    "the network checkpoints its activations with use_reentrant=True, of which torch gives no "
+    "gradient inside a forward: build it with use_reentrant=False, or without checkpointing"
+)
 GRADIENT_BYTES = 64 * 2**20
 """The gradients of one class are as large as A. So many bytes of them are held at once."""
 
@@ -72,10 +76,12 @@ def maps_of(
     head = None if per_step or by_gradient else model.trace(shape).linear_head(model.cam_layer)
     with evaluating(model.net):
         if head is None:
-            logits, activations = HeadGraphCatch(model, shape).run(x, autocast)
-            signed = _by_gradient(logits, activations, class_indices(classes, logits), per_step)
+            caught = HeadGraphCatch(model, shape).run(x, autocast)
+            logits = caught.logits
+            signed = _by_gradient(caught, class_indices(classes, logits), per_step)
         else:
-            logits, activations = LayerCatch(model, shape).run(x, autocast)
+            caught = LayerCatch(model, shape).run(x, autocast)
+            logits, activations = caught.logits, caught.activations
             wanted = class_indices(classes, logits)
             if head.weight is None:  # the activations are class scores already: alpha = 1 / Z
                 signed = at_least_float32(activations[:, wanted]) / activations[0, 0].numel()
@@ -106,52 +112,68 @@ def _by_weights(weight: Tensor, activations: Tensor) -> Tensor:
 # --- any other head -----------------------------------------------------------------------------
 
 
-def _by_gradient(logits: Tensor, activations: Tensor, classes: Tensor, per_step: bool) -> Tensor:
-    """Grad-CAM through any head: (N, K), (N, C, T', h, w) -> (N, k, T', h, w)."""
+def _by_gradient(caught: Caught, classes: Tensor, per_step: bool) -> Tensor:
+    """Grad-CAM through any head: k classes -> (N, k, T', h, w)."""
     over = (-2, -1) if per_step else (-3, -2, -1)
+    rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"  # summed over c
     signed = []
-    for gradients in head_gradients(logits, activations, classes):  # (j, N, C, T', h, w)
-        alpha = gradients.mean(dim=over)  # (j, N, C), or (j, N, C, T') per step
-        rule = "jnct,ncthw->njthw" if per_step else "jnc,ncthw->njthw"  # summed over c
-        signed.append(torch.einsum(rule, alpha, activations.detach()))
-    return at_least_float32(torch.cat(signed, dim=1))
+    for gradients in head_gradients(caught.logits, caught.cells, classes):
+        maps = [
+            # alpha: (j, N, C), or (j, N, C, T') per step
+            torch.einsum(rule, g.mean(dim=over), a.detach())
+            for g, a in zip(gradients, caught.cells, strict=True)  # (j, N, C, T', h, w)
+        ]
+        signed.append(caught.reading.merged([at_least_float32(one) for one in maps]))
+    return torch.cat(signed, dim=1)
 
 
-def head_gradients(logits: Tensor, activations: Tensor, classes: Tensor) -> Iterator[Tensor]:
+def head_gradients(
+    logits: Tensor, cells: Sequence[Tensor], classes: Tensor
+) -> Iterator[list[Tensor]]:
     """d y[k] / d A of every class, j of them at a time.
 
     Args:
         logits: (N, K), of `HeadGraphCatch`.
-        activations: (N, C, T', h, w), the leaf of their graph.
+        cells: (N, C, T', h, w) each, the leaves of their graph: one per call of the layer.
         classes: int64 (k,).
 
     Yields:
-        (j, N, C, T', h, w), as many classes as `GRADIENT_BYTES` hold.
+        (j, N, C, T', h, w) each, for as many classes as `GRADIENT_BYTES` hold.
 
     Raises:
         BadInput: the logits do not depend on the activations.
     """
-    several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
-    for some in classes.split(several):
+    size = sum(a.numel() * a.element_size() for a in cells)
+    for some in classes.split(max(1, GRADIENT_BYTES // size)):
         # Row j is one in the logit some[j] of every clip: clips do not mix in a forward, so that
         # the gradient of the sum over clips is each clip's own.
         rows = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
         rows[torch.arange(len(some)), :, some] = 1  # (j, N, K)
-        yield _vjp(logits, activations, rows)
+        yield _vjp(logits, cells, rows)
 
 
-def _vjp(logits: Tensor, activations: Tensor, rows: Tensor) -> Tensor:
+def _vjp(logits: Tensor, cells: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
     """Vector-Jacobian products for a stack of vectors (j, N, K), batched where autograd can."""
     options: dict[str, Any] = {"retain_graph": True, "allow_unused": True}
-    gradients: Tensor | None = None
+    gradients: Sequence[Tensor | None] = [None]
     if logits.requires_grad:
         try:
-            (gradients,) = torch.autograd.grad(
-                logits, activations, rows, is_grads_batched=True, **options
-            )
-        except RuntimeError:  # some backward formulas cannot be batched (vmap): one by one then
-            singly = [torch.autograd.grad(logits, activations, row, **options)[0] for row in rows]
-            gradients = torch.stack(singly)
-    if gradients is None:
-        raise BadInput("the logits do not depend on the CAM layer: name another with cam_layer=")
-    return gradients
+            gradients = torch.autograd.grad(logits, cells, rows, is_grads_batched=True, **options)
+        except RuntimeError as error:
+            if "Checkpointing" in str(error) or "use_reentrant" in str(error):
+                raise BadInput(CHECKPOINTED) from error
+            # Some backward formulas cannot be batched (vmap): one by one then.
+            singly = [torch.autograd.grad(logits, cells, row, **options) for row in rows]
+            gradients = [
+                None if one[0] is None else torch.stack(one) for one in zip(*singly, strict=True)
+            ]
+    if all(one is None for one in gradients):
+        raise BadInput(
+            "the logits do not depend on the CAM layer, or the network cuts its graph there (by "
+            "detach, a checkpoint with use_reentrant=True, or a quantised layer): name another "
+            "with cam_layer="
+        )
+    return [
+        a.new_zeros(len(rows), *a.shape) if one is None else one
+        for one, a in zip(gradients, cells, strict=True)
+    ]

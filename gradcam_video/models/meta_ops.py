@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
 
@@ -23,7 +24,16 @@ def run_on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
         result = rule(*args, **kwargs)
         if result is not None:
             return result
-    return func(*args, **kwargs)
+    try:
+        return func(*args, **kwargs)
+    except Exception:
+        # A constant that the network made in its forward, or keeps beside its buffers, has values.
+        leaves = tree_leaves((args, kwargs))
+        mixed = {t.device.type for t in leaves if isinstance(t, Tensor)}
+        if "meta" not in mixed or len(mixed) == 1:
+            raise
+        args, kwargs = tree_map_only(Tensor, lambda t: t.to("meta"), (args, kwargs))
+        return func(*args, **kwargs)
 
 
 def _same(x: Tensor, *_: Any, **__: Any) -> Tensor | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 def precision(device: torch.device, autocast: bool | torch.dtype) -> torch.autocast:
@@ -20,14 +23,45 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
+_lock = threading.Lock()
+_evaluated: dict[int, tuple[int, list[nn.Module]]] = {}  # network -> how many are in, what trained
+
+
 @contextmanager
 def evaluating(net: nn.Module) -> Generator[None]:
-    """Evaluation mode within; afterwards every module's own mode is as it was."""
-    training = [module for module in net.modules() if module.training]
-    for module in training:
-        module.training = False
+    """Evaluation mode within; afterwards every module's own mode is as it was.
+
+    Of several threads that evaluate one network the last one to leave puts it back.
+    """
+    with _lock:
+        within, training = _evaluated.get(id(net), (0, []))
+        now = [module for module in net.modules() if module.training]
+        for module in now:
+            module.training = False
+        _evaluated[id(net)] = (within + 1, [*training, *now])
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        with _lock:
+            within, training = _evaluated.pop(id(net))
+            if within > 1:
+                _evaluated[id(net)] = (within - 1, training)
+            else:
+                for module in training:
+                    module.training = True
+
+
+@contextmanager
+def hooked(*handles: RemovableHandle) -> Generator[None]:
+    """Hooks that are removed again."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that acts in the thread that made it, not in another that runs the same module."""
+    thread = threading.get_ident()
+    return lambda *args: hook(*args) if threading.get_ident() == thread else None

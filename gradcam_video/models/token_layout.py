@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from torch import Tensor, cat
+from torch import Tensor, cat, uint8
+from torch import bool as bool_type
 
 from ..errors import require
 
@@ -94,14 +95,17 @@ class TokenLayout:
         """How such a tensor becomes (N, C, T', h, w); None where it cannot."""
         inner = [self.roles(dim) for dim in range(1, len(self.dims))]
         roles = "".join(inner)
-        if self.dims[0] or len(set(roles)) != len(roles) or not set("hw") & set(roles):
+        first = self.roles(0)  # of the batch, where frames or places were put there
+        roles += first
+        if len(set(roles)) != len(roles) or not set("hw") & set(roles):
             return None
-        if any("c" in one and len(one) > 1 for one in inner):
+        if any("c" in one and len(one) > 1 for one in inner) or "c" in first or self.extra(0):
             return None
         names = [f"({' '.join(one)})" if len(one) > 1 else one or "1" for one in inner]
         before = sum(self.extra(dim) for dim in range(len(self.dims)))
         grid = (self.size("t"), self.size("h"), self.size("w"))
-        return TokenGrid(" ".join(["n", *names]), grid, before)
+        batch = f"(n {' '.join(first)})" if first else "n"
+        return TokenGrid(" ".join([batch, *names]), grid, before)
 
 
 def of_input(shape: Sequence[int]) -> TokenLayout:
@@ -159,6 +163,20 @@ class TokenGrid:
         """The output is (N, C, T', h, w) already."""
         return self.pattern == self._cells
 
+    @property
+    def in_batch(self) -> bool:
+        """Whether frames, or places, lie in the batch's dimension: one clip at a time, then.
+
+        Whether the batch is (n t) or (t n) cannot be seen with a single clip, and matters not.
+        """
+        return not self.pattern.startswith("n ")
+
+    @property
+    def among_channels(self) -> bool:
+        """Whether it is tokens or channels last; a frame's (c, h, w) as of a 2D network is not."""
+        rest = self.pattern[self.pattern.index(")") + 1 :] if self.in_batch else self.pattern[1:]
+        return re.sub(r"[1t ]", "", rest) != "chw"
+
     def _rearranged(self, tensor: Tensor, rule: str) -> Tensor:
         """A tensor in other dimensions, by a rule of einops."""
         require("einops", "networks", "a layer whose cells are tokens or channels last")
@@ -193,8 +211,9 @@ _VIEWS = {
     *("unsqueeze", "squeeze", "flatten", "unflatten", "expand"),
 }
 # These keep a tensor's shape but move or mix its entries.
+_MASKS = (bool_type, uint8)
 _MIXES = {
-    *("bmm", "baddbmm", "matmul", "roll", "flip", "gather", "index", "index_select", "sort"),
+    *("bmm", "baddbmm", "matmul", "roll", "gather", "sort"),
     *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
     *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
     *("_scaled_dot_product_attention_math", "scatter", "cumsum", "index_put"),
@@ -208,9 +227,15 @@ def follow(
     inputs: list[Tensor],
     output: Tensor,
     known: dict[int, TokenLayout],
+    which: int = 0,
 ) -> TokenLayout | None:
-    """The layout of an operation's output, given those of its inputs (by id); None: not known."""
+    """The layout of an operation's output, given those of its inputs (by id); None: not known.
+
+    `which` is the number of the output, of an operation that gives pieces.
+    """
     sources = [t for t in inputs if id(t) in known]
+    if sources and name in ("flip", "index_select", "index"):
+        return _picked(name, args, output, known)
     if not sources or name in _MIXES:
         return None
     source = sources[0]
@@ -243,9 +268,11 @@ def follow(
             layout = layout and _resized(layout, dim, output.shape[dim], -start)
         return layout
     if name in ("slice", "select", "split", "split_with_sizes", "unbind", "chunk"):
-        return _piece(name, args, source, output, before)
+        return _piece(name, args, source, output, before, which)
+    if name == "stack":
+        return _stacked(args, inputs, output, known)
     if name == "cat":
-        return _joined(args, inputs, output, known)
+        return _together(args, inputs, output, known) or _joined(args, inputs, output, known)
     if name in ("mm", "addmm", "linear"):
         # The weights are no cells: only x of x @ W has a layout.
         if source.shape[:-1] != output.shape[:-1] or not set(before.roles(-1)) <= {"c"}:
@@ -345,25 +372,71 @@ def _slid(
     return result
 
 
+def _picked(
+    name: str, args: tuple[Any, ...], output: Tensor, known: dict[int, TokenLayout]
+) -> TokenLayout | None:
+    """The entries of a dimension in another order, or some of them, evenly spaced."""
+    source = args[0]
+    layout = known.get(id(source))
+    if layout is None:
+        return None
+    if name == "flip":
+        picks = {d % source.ndim: range(source.shape[d] - 1, -1, -1) for d in args[1]}
+    elif name == "index_select":
+        picks = {args[1] % source.ndim: args[2]}
+    else:
+        picks = {d: index for d, index in enumerate(args[1]) if index is not None}
+    result: TokenLayout | None = layout
+    for dim, index in picks.items():
+        if isinstance(index, Tensor):
+            if index.ndim != 1 or index.dtype in _MASKS:
+                return None
+            known_values = not index.is_meta
+            index = index.tolist() if known_values else None
+        if layout.roles(dim) == "c":
+            result = result and result.with_dim(dim, Part("c", (output.shape[dim],)))
+            continue
+        if index is None or len(layout.roles(dim)) > 1 or layout.extra(dim):
+            return None
+        places = [float(i % source.shape[dim]) for i in index]
+        # The nearest even spacing: frames picked by rounding lie up to half a frame beside it.
+        step = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else 1.0
+        even = all(abs(places[0] + step * i - place) < 1 for i, place in enumerate(places))
+        if not even or not step:
+            return None
+        result = result and _resized(result, dim, len(places), places[0], step)
+    return result
+
+
 def _piece(
-    name: str, args: tuple[Any, ...], source: Tensor, output: Tensor, layout: TokenLayout
+    name: str,
+    args: tuple[Any, ...],
+    source: Tensor,
+    output: Tensor,
+    layout: TokenLayout,
+    which: int = 0,
 ) -> TokenLayout | None:
     """A part of a tensor along one dimension."""
     given: list[Any] = [*args[1:], *(None,) * 4]
     dim = given[1] if name.startswith("split") or name == "chunk" else given[0]
     dim = (dim or 0) % source.ndim
     if name in ("select", "unbind"):
-        if layout.extra(dim):
+        if layout.extra(dim) or len(layout.roles(dim)) > 1:
             return None
-        return replace(layout, dims=layout.dims[:dim] + layout.dims[dim + 1 :])
+        at = which if name == "unbind" else given[1]
+        one = _resized(layout, dim, 1, at % source.shape[dim])
+        return one and replace(one, dims=one.dims[:dim] + one.dims[dim + 1 :])
     size = output.shape[dim]
     if size == source.shape[dim]:
         return layout
     if layout.roles(dim) == "c":
         return layout.with_dim(dim, Part("c", (size,)))
-    if name != "slice":
-        return None
     start, step = given[1] or 0, given[3] or 1
+    if name != "slice":
+        sizes = [given[0]] * which if isinstance(given[0], int) else given[0][:which]
+        start, step = sum(sizes), 1
+        if name == "chunk":
+            return None
     if start < 0:
         start += source.shape[dim]
     extra = layout.extra(dim)
@@ -374,6 +447,53 @@ def _piece(
         cells = zip(parts[0].roles, parts[0].sizes, strict=True)
         return layout.with_dim(dim, *(Part(role, (n,)) for role, n in cells))
     return _resized(layout, dim, size, start, step)
+
+
+def _stacked(
+    args: tuple[Any, ...], inputs: list[Tensor], output: Tensor, known: dict[int, TokenLayout]
+) -> TokenLayout | None:
+    """Frames one after another in a dimension of their own, each at its own place."""
+    dim = (args[1] if len(args) > 1 else 0) % output.ndim
+    layouts = [known.get(id(t)) for t in inputs]
+    opened = [one and replace(one, dims=(*one.dims[:dim], (), *one.dims[dim:])) for one in layouts]
+    return _in_a_row(opened, dim, 1)
+
+
+def _together(
+    args: tuple[Any, ...], inputs: list[Tensor], output: Tensor, known: dict[int, TokenLayout]
+) -> TokenLayout | None:
+    """Frames one after another along a dimension in which each has one, or one part of them."""
+    dim = (args[1] if len(args) > 1 else 0) % output.ndim
+    sizes = {t.shape[dim] for t in inputs}
+    if len(sizes) != 1 or len(inputs) < 2:
+        return None
+    return _in_a_row([known.get(id(t)) for t in inputs], dim, sizes.pop())
+
+
+def _in_a_row(layouts: Sequence[TokenLayout | None], dim: int, size: int) -> TokenLayout | None:
+    """Layouts that differ in where one axis begins, as one whose places follow each other."""
+    known = [one for one in layouts if one is not None]
+    first = known[0] if known else None
+    if first is None or len(known) < len(layouts) or any(k.dims != first.dims for k in known):
+        return None
+    differ = [a for a in range(3) if len({k.places[a] for k in known}) > 1]
+    if len(differ) != 1 or first.roles(dim) not in ("", CELLS[differ[0]]):
+        return None
+    axis = differ[0]
+    if first.size(CELLS[axis]) != size:
+        return None
+    at = [
+        offset + stride * i
+        for k in known
+        for offset, stride in (k.places[axis],)
+        for i in range(size)
+    ]
+    step = (at[-1] - at[0]) / (len(at) - 1)
+    if not step or any(abs(at[0] + step * i - place) > 1e-6 for i, place in enumerate(at)):
+        return None
+    places = list(first.places)
+    places[axis] = (at[0], step)
+    return replace(first.with_dim(dim, Part(CELLS[axis], (len(at),))), places=tuple(places))
 
 
 def _joined(

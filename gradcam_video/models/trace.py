@@ -24,6 +24,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,8 +35,11 @@ from torch.utils._pytree import tree_iter
 
 from ..errors import BadInput
 from ..geometry import Axis
+from .data_flow import DataFlow
+from .function_calls import FunctionCalls
 from .meta_ops import run_on_meta
 from .modes import evaluating
+from .reading import Reading, merged_axes
 from .shadow import shadow_of
 from .token_layout import TokenGrid, TokenLayout, follow, of_input
 
@@ -50,13 +54,14 @@ _WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
 @dataclass
 class Call:
-    """One call of a module during the trial forward."""
+    """One call of a module, or of a function, during the trial forward."""
 
     name: str
     output: Tensor  # the first one, where there are several
     version: int  # of the output tensor: in-place operations count it up
     changed: bool  # false for Identity, and for Dropout at inference: the output is the input
     step: int  # how many operations had run when the module returned
+    node: int | None  # of the data flow: None where it does not depend on the clip
 
 
 @dataclass
@@ -67,6 +72,8 @@ class Operation:
     inputs: list[Tensor]
     output: Tensor
     arguments: tuple[Any, ...]  # those by keyword come last
+    node: int | None = None  # of the data flow
+    graph: bool = True  # whether the network's own forward leaves gradients on
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,32 @@ class LinearHead:
     bias: str | None
 
 
+@dataclass(frozen=True)
+class Ending:
+    """A softmax or a sigmoid with which a network ends: the logits are what goes into it.
+
+    Attributes:
+        kind: of output, see `outputs.py`.
+        function: its name (`function_calls.py`) where it can be left out; None: what comes after
+            it mixes probabilities, and these are all there is.
+    """
+
+    kind: str
+    function: str | None
+
+
 @dataclass
 class Trace:
     """The record of a trial forward. Shapes include the batch of one."""
 
     input_shape: tuple[int, ...]
     calls: list[Call] = field(default_factory=list)
+    functions: list[Call] = field(default_factory=list)  # those of torch, named after their module
     operations: list[Operation] = field(default_factory=list)
     logits: Tensor | None = None
+    ending: Ending | None = None
+    flow: DataFlow | None = None
+    batch_statistics: bool = False  # some norm takes its statistics from the batch
     parameters: dict[int, str] = field(default_factory=dict)  # id of the meta tensor -> name
     layouts: dict[int, TokenLayout] = field(
         default_factory=dict
@@ -96,24 +121,39 @@ class Trace:
         assert self.logits is not None
         return self.logits.shape[1]
 
+    def calls_of(self, layer: str) -> list[Call]:
+        """Every call of a layer in one forward, in order.
+
+        Raises:
+            BadInput: no such layer, or it was not called.
+        """
+        calls = [call for call in (*self.calls, *self.functions) if call.name == layer]
+        if not calls:
+            some = ", ".join(dict.fromkeys(call.name for call in self.calls[-6:] if call.name))
+            raise BadInput(f"no layer {layer!r} runs in this network: the last that do are {some}")
+        return calls
+
     def last_call(self, layer: str) -> Call:
         """The last call of a layer in one forward.
 
         Raises:
             BadInput: no such layer, or it was not called.
         """
-        calls = [call for call in self.calls if call.name == layer]
-        if not calls:
-            some = ", ".join(dict.fromkeys(call.name for call in self.calls[-6:] if call.name))
-            raise BadInput(f"no layer {layer!r} runs in this network: the last that do are {some}")
-        return calls[-1]
+        return self.calls_of(layer)[-1]
 
     def count(self, layer: str) -> int:
         """How often a layer runs in one forward."""
-        return sum(call.name == layer for call in self.calls)
+        return sum(call.name == layer for call in (*self.calls, *self.functions))
+
+    # --- which layer ----------------------------------------------------------------------------
 
     def cam_layer(self) -> str:
         """The last feature map with room to point (h·w > 1) that the logits are made from.
+
+        It is one that every path from the clip to the logits passes (`data_flow.py`): evidence
+        that went round it would be missing. A layer that runs several times counts where all of
+        its calls together are passed. Where the paths meet in no module, as in a sum written as
+        `x + y`, it is a function's output.
 
         That is the last one with weights behind it; or, where the logits are the plain mean of a
         map of class scores, that map. One that has lost time (T' = 1, as behind VGG's adaptive
@@ -128,44 +168,159 @@ class Trace:
         Raises:
             BadInput: nothing in the network gives such a map.
         """
-        last_weight = max(
-            (i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1
-        )
+        best = self._last([call for call in self.calls if call.name and call.changed])
+        function = self._last(self.functions)
+        if function is not None and (best is None or self._more_behind(best, function)):
+            best = function
+        if best is None:
+            raise BadInput(self._why_none())
+        return best.name if self._plain(best) else self._norm_behind(best) or best.name
+
+    def _last(self, calls: list[Call]) -> Call | None:
+        """The last of some calls that can be the CAM layer."""
+        weighted = [i for i, op in enumerate(self.operations) if op.name in _WEIGHTED]
+        first_weight, last_weight = (weighted[0], weighted[-1]) if weighted else (-1, -1)
         sums = {id(op.output) for op in self.operations if op.name == "add"}
         blocks = [c.name for c in self.calls if c.name and id(c.output) in sums and self._tokens(c)]
-        last = {call.name: call for call in self.calls}  # the one whose output is read
+        last = {call.name: call for call in calls}  # at the last call of a layer all are known
         best: Call | None = None
-        for call in self.calls:
+        for call in calls:
             tokens = self._token_grid(call.output)
             if tokens is None or tokens.grid[1] * tokens.grid[2] == 1:
                 continue
-            if not (call.changed and call.name) or call is not last[call.name]:
+            if call is not last[call.name] or call.step <= first_weight:
                 continue
-            if best is not None and self._moments(best) > 1 and tokens.grid[0] == 1:
+            if best is not None and self._moments(best) > 1 and self._moments(call) == 1:
                 continue
             if tokens.plain and any(call.name.startswith(f"{block}.") for block in blocks):
                 continue  # part of an attention, beside the tokens
             mean_behind = self.linear_head(call.name) is not None
-            if not mean_behind and not tokens.plain:
+            if not mean_behind and tokens.among_channels:
                 ends_block = id(call.output) in sums
                 if not (ends_block and self._reach_logits(call.output, call.step)):
                     continue
-            if call.step <= last_weight or mean_behind:
+            if (call.step <= last_weight or mean_behind) and self.is_bottleneck(call.name):
                 best = call  # a later call that returns the same map is further out
-        if best is None:
-            raise BadInput(
+        return best
+
+    def _more_behind(self, before: Call, after: Call) -> bool:
+        """Whether weights of the network lie between two of its points."""
+        way = set(self._on_the_way)
+        between = self.operations[before.step : after.step]
+        return any(op.name in _WEIGHTED and op.node in way for op in between)
+
+    def _why_none(self) -> str:
+        """Why no layer is found, in one line, with the branches where there are several."""
+        assert self.flow is not None and self.logits is not None
+        cells = [c for c in self.calls if c.name and c.changed and self._has_room(c)]
+        ends = [c for c in cells if c.node in set(self._on_the_way)]
+        if not ends:
+            return (
                 "no layer of this network gives (N, C, T', h, w) activations, or tokens that could "
                 "be followed, before its last weights: name one with cam_layer="
             )
-        return best.name if self._plain(best) else self._norm_behind(best) or best.name
+        ways = self.flow.branches(ends[-1].node or 0, self._end)
+        last_of = [[c.name for c in ends if c.node in set(way)] for way in ways]
+        names = list(dict.fromkeys(names[-1] for names in last_of if names))
+        return (
+            f"no layer of this network is passed by every path from the clip to the logits: "
+            f"{len(ways)} branches run beside each other, and a map of one would miss the evidence "
+            f"in the others. Name one with cam_layer=, or several in a list: {', '.join(names)}"
+        )
 
-    def token_grid(self, layer: str) -> TokenGrid:
+    def _has_room(self, call: Call) -> bool:
+        tokens = self._token_grid(call.output)
+        return tokens is not None and tokens.grid[1] * tokens.grid[2] > 1
+
+    @cached_property
+    def _end(self) -> int:
+        """The node of the logits."""
+        assert self.flow is not None and self.logits is not None
+        return self.flow.node(self.logits) or 0
+
+    @cached_property
+    def _on_the_way(self) -> list[int]:
+        assert self.flow is not None
+        return self.flow.on_the_way(self._end)
+
+    @cached_property
+    def _dominators(self) -> set[int]:
+        assert self.flow is not None
+        return set(self.flow.dominators(self._end))
+
+    def is_bottleneck(self, layer: str) -> bool:
+        """Whether every path from the clip to the logits passes a layer, in one call or another."""
+        assert self.flow is not None
+        nodes = [call.node for call in self.calls_of(layer) if call.node is not None]
+        if any(node in self._dominators for node in nodes):
+            return True
+        return len(nodes) > 1 and self.flow.cut_by(nodes, self._end)
+
+    def paths_beside(self, layer: str) -> int:
+        """How many paths run beside each other where a layer lies; 1 for a bottleneck."""
+        assert self.flow is not None
+        if self.is_bottleneck(layer):
+            return 1
+        node = self.last_call(layer).node
+        if node is None or node not in set(self._on_the_way):
+            return 1  # nothing of it reaches the logits: that is refused elsewhere
+        return max(2, len(self.flow.branches(node, self._end)))
+
+    def _calls_read(self, layer: str) -> list[int]:
+        """Which calls of a layer are read: those that do not pass another one on every way."""
+        assert self.flow is not None
+        calls, way = self.calls_of(layer), set(self._on_the_way)
+        left = [i for i, call in enumerate(calls) if call.node in way]
+        for i in list(left):
+            rest = [calls[j].node for j in left if j != i]
+            own = calls[i].node
+            assert own is not None
+            if rest and own not in rest and self._only_through(own, {n for n in rest if n}):
+                left.remove(i)
+        return left or [len(calls) - 1]
+
+    def _only_through(self, node: int, others: set[int]) -> bool:
+        """Whether a node reaches the logits through other nodes alone."""
+        assert self.flow is not None
+        reached = {node}
+        for one in self._on_the_way:
+            if one > node and one not in others and reached & set(self.flow.sources[one]):
+                reached.add(one)
+        return self._end not in reached
+
+    def reading(self, layer: str, fold: TokenGrid | None = None) -> Reading:
+        """Which calls of a layer are read, and where their cells lie.
+
+        Args:
+            fold: how its output becomes a grid, where that was given.
+        """
+        calls, read = self.calls_of(layer), self._calls_read(layer)
+        grids, axes, ways = [], [], set()
+        for i in read:
+            tokens = fold or self.token_grid(layer, i)
+            one, way = self._axes(calls[i].output, tokens, given=fold is not None)
+            grids.append(tokens)
+            axes.append(one)
+            ways.add(way)
+        align = "half-pixel" if "half-pixel" in ways else "receptive-field"
+        if align == "half-pixel" and len(read) > 1:  # where they lie is not known
+            read, grids, axes = read[-1:], grids[-1:], axes[-1:]
+        merged, placements = merged_axes(axes)
+        behind = self.operations[calls[read[0]].step :]
+        hidden = any(not op.graph and op.node is not None for op in behind)
+        return Reading(
+            *(layer, len(calls), tuple(read), tuple(grids), merged, align, placements, hidden)
+        )
+
+    # --- where its cells lie --------------------------------------------------------------------
+
+    def token_grid(self, layer: str, call: int = -1) -> TokenGrid:
         """How a layer's output becomes (N, C, T', h, w).
 
         Raises:
             BadInput: it cannot, or not as far as the trial forward could follow.
         """
-        output = self.last_call(layer).output
+        output = self.calls_of(layer)[call].output
         tokens = self._token_grid(output)
         if tokens is None:
             raise BadInput(
@@ -206,8 +361,9 @@ class Trace:
         return norms[0] if norms and self.count(norms[0]) == 1 else None
 
     def _moments(self, call: Call) -> int:
+        """T' of a call, or of all calls of its layer together."""
         tokens = self._token_grid(call.output)
-        return tokens.grid[0] if tokens else 1
+        return (tokens.grid[0] if tokens else 1) * self.count(call.name)
 
     def _reach_logits(self, output: Tensor, step: int) -> bool:
         """Whether the cells of a tensor reach the logits by the operations from `step` on.
@@ -241,9 +397,16 @@ class Trace:
             the axes (time, rows, columns), and "receptive-field", or "half-pixel" where an
             operation on the way could not be followed.
         """
-        cells, sizes = self.token_grid(layer).grid, self.input_shape[-3:]
-        layout = self.layouts.get(id(self.last_call(layer).output))
-        if layout is None:
+        reading = self.reading(layer)
+        return reading.axes, reading.align
+
+    def _axes(
+        self, output: Tensor, tokens: TokenGrid, given: bool
+    ) -> tuple[tuple[Axis, Axis, Axis], str]:
+        """Where the cells of one output lie, whose grid was given or followed."""
+        cells, sizes = tokens.grid, self.input_shape[-3:]
+        layout = self.layouts.get(id(output))
+        if layout is None or given:
             return half_pixel_axes(cells, sizes), "half-pixel"
         axes = [Axis(c, s, *g) for c, s, g in zip(cells, sizes, layout.places, strict=True)]
         return (axes[0], axes[1], axes[2]), "receptive-field"
@@ -260,7 +423,7 @@ class Trace:
             The names of weight and bias, or None for any other head.
         """
         call = self.last_call(layer)
-        if self.changed_in_place_after(layer):
+        if self.changed_in_place_after(layer) or self.count(layer) > 1:
             return None
         maps = {id(call.output)}  # the map, and the same with its dimensions in another order
         pooled: set[int] = set()
@@ -289,6 +452,8 @@ class Trace:
                 if weight is None or not plain:
                     return None
                 found[id(op.output)] = LinearHead(weight, bias)
+            elif sources & found.keys() and op.name in _VIEWS:
+                found[id(op.output)] = found[next(iter(sources & found.keys()))]
         if id(self.logits) in pooled:
             return LinearHead(None, None)
         return found.get(id(self.logits))
@@ -345,7 +510,7 @@ def trace_forward(
     """
     dtype = next((t.dtype for t in net.parameters() if t.is_floating_point()), torch.float32)
     frames, height, width = shape[1:]
-    with torch.no_grad():
+    with torch.enable_grad():  # whether the network switches it off is noted
         try:
             shadow = shadow_of(net)
             record = Trace((1, *shape), parameters=shadow.parameters)
@@ -404,19 +569,60 @@ def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
             keep.append(output)
             version = output._version
             changed = (id(output), version) not in before
-            record.calls.append(
-                Call(names[id(module)], output, version, changed, len(record.operations))
-            )
+            assert record.flow is not None
+            step, node = len(record.operations), record.flow.node(output)
+            record.calls.append(Call(names[id(module)], output, version, changed, step, node))
 
     record.layouts[id(x)] = of_input(x.shape)
+    record.flow = DataFlow(x)
     keep.append(x)
     hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
-        with _Recorder(record, keep):
+        with _Functions(names, record, keep), _Recorder(record, keep):
             yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+class _Functions(FunctionCalls):
+    """Notes every function that gives a tensor, and which norms take the batch's statistics."""
+
+    def __init__(self, names: dict[int, str], record: Trace, keep: list[Any]) -> None:
+        super().__init__(names)
+        self.record, self.keep = record, keep
+
+    def called(
+        self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        versions = {(id(t), t._version) for t in tree_iter(args) if isinstance(t, Tensor)}
+        picks = _picks(args) if func is Tensor.__getitem__ else None
+        result = func(*args, **kwargs) if picks is None else args[0].index_select(*picks)
+        if func is nn.functional.batch_norm and (kwargs.get("training") or args[5:6] == (True,)):
+            self.record.batch_statistics = True
+        flow = self.record.flow
+        if isinstance(result, Tensor) and flow is not None:
+            node = flow.node(result)
+            changed = (id(result), result._version) not in versions
+            if node is not None and changed:
+                self.keep.append(result)
+                step = len(self.record.operations)
+                call = Call(name, result, result._version, changed, step, node)
+                self.record.functions.append(call)
+        return result
+
+
+def _picks(args: Sequence[Any]) -> tuple[int, Tensor] | None:
+    """x[:, [2, 1, 0]] without values, as (dimension, index): torch drops the values of an index."""
+    x, index = args[0], args[1]
+    each = index if isinstance(index, tuple) else (index,)
+    chosen = [d for d, one in enumerate(each) if not isinstance(one, slice) or one != slice(None)]
+    if not x.is_meta or len(chosen) != 1 or not isinstance(each[chosen[0]], list | Tensor):
+        return None
+    picked = torch.as_tensor(each[chosen[0]])
+    if picked.ndim != 1 or picked.dtype in (torch.bool, torch.uint8) or picked.is_meta:
+        return None
+    return chosen[0], picked % x.shape[chosen[0]]
 
 
 class _Recorder(TorchDispatchMode):
@@ -444,11 +650,16 @@ class _Recorder(TorchDispatchMode):
         name = func.overloadpacket.__name__.removesuffix("_")
         inputs = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
         outputs = [t for t in tree_iter(result) if isinstance(t, Tensor)]
-        for output in outputs if name in ("split", "chunk", "unbind") else outputs[:1]:
-            self.keep.append((inputs, output))
-            self.record.operations.append(Operation(name, inputs, output, given))
-            known = self.record.layouts
-            layout = follow(name, args, inputs, output, known)
+        record = self.record
+        assert record.flow is not None
+        self.keep.append((inputs, outputs))
+        record.flow.ran(name, inputs, outputs)
+        pieces = name in ("split", "split_with_sizes", "chunk", "unbind")
+        for which, output in enumerate(outputs if pieces else outputs[:1]):
+            node, graph = record.flow.node(output), torch.is_grad_enabled()
+            record.operations.append(Operation(name, inputs, output, given, node, graph))
+            known = record.layouts
+            layout = follow(name, args, inputs, output, known, which)
             if layout is not None:
                 known[id(output)] = layout
             elif any(output is t for t in inputs):  # overwritten by something not understood

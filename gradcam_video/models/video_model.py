@@ -17,8 +17,9 @@ from ..errors import BadInput
 from ..geometry import Axis, View
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
+from .reading import Reading
 from .token_layout import TokenGrid
-from .trace import Trace, half_pixel_axes, trace_forward
+from .trace import Trace, trace_forward
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,8 @@ class VideoModel:
 
     def forward(self, x: Tensor) -> Tensor:
         """Its values (N, K) for (N, 3, T, H, W): logits, before softmax or sigmoid."""
+        if len(x) > 1 and self.trace(x.shape[1:]).batch_statistics:
+            return torch.cat([self._call(self.net, one) for one in x.split(1)])
         return self._call(self.net, x)
 
     def activated(self, values: Tensor) -> Tensor:
@@ -185,14 +188,26 @@ class VideoModel:
         """How the CAM layer's output becomes (N, C, T', h, w), for input (3, T, H, W)."""
         return self._own_tokens or self.trace(shape).token_grid(self.cam_layer)
 
+    def reading(self, shape: Sequence[int]) -> Reading:
+        """What is read of the network for input (3, T, H, W), and where its cells lie."""
+        return self.trace(shape).reading(self.cam_layer, self._own_tokens)
+
+    def one_at_a_time(self, shape: Sequence[int]) -> bool:
+        """Whether clips (3, T, H, W) must go through the network one by one.
+
+        So it is where its norms take the statistics of the batch, and for maps where the frames of
+        the CAM layer lie in the batch's dimension.
+        """
+        record = self.trace(shape)
+        return record.batch_statistics or self.reading(shape).token_grids[0].in_batch
+
     def grid_axes(self, shape: Sequence[int]) -> tuple[tuple[Axis, Axis, Axis], str]:
         """Where the cells of the CAM layer's map lie on an input (3, T, H, W): `Trace.grid_axes`.
 
         Of a fold that was given nothing more is known: its cells share the input evenly.
         """
-        if self._own_tokens is None:
-            return self.trace(shape).grid_axes(self.cam_layer)
-        return half_pixel_axes(self._own_tokens.grid, shape[1:]), "half-pixel"
+        reading = self.reading(shape)
+        return reading.axes, reading.align
 
     def preprocess(self, clip: Clip) -> tuple[Tensor, View]:
         """A clip's frames as the network wants them, and which part of the picture they show.

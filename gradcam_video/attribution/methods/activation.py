@@ -145,7 +145,7 @@ class AblationCAM(Method):
         without = []
         for some in torch.arange(channels, device=y.device).split(context.at_once):
             x = context.x[n].expand(len(some), -1, -1, -1, -1)  # (b, 3, T, H, W)
-            without.append(context.caught_by(_Ablate, x, channels=some)[0])
+            without.append(context.caught_by(_Ablate, x, channels=some).logits)
         return y - at_least_float32(torch.cat(without))
 
 
@@ -157,7 +157,7 @@ class _Ablate(LayerCatch):
         self.channels = channels
 
     def caught(self, cells: Tensor) -> Tensor:
-        self.activations = cells.clone()
-        own = torch.arange(len(cells), device=cells.device)
-        self.activations[own, self.channels] = 0
-        return self.activations
+        without = cells.clone()
+        without[torch.arange(len(cells), device=cells.device), self.channels] = 0
+        self.cells.append(without)
+        return without

@@ -20,7 +20,7 @@ from ...errors import BadInput
 from ...geometry import Axis
 from ...models.modes import at_least_float32, evaluating, precision
 from ...models.video_model import VideoModel
-from ..catch import HeadGraphCatch, LayerCatch
+from ..catch import Caught, HeadGraphCatch, LayerCatch
 from ..gradcam import class_indices
 
 GridAxes = tuple[Axis, Axis, Axis]
@@ -82,12 +82,35 @@ class Method:
         Raises:
             BadInput: the method does not apply to this network.
         """
-        with evaluating(model.net):
-            return self.maps(ForwardContext(model, x, classes, autocast, at_once))
+        with torch.inference_mode(False), evaluating(model.net):
+            if x.is_inference():
+                x = x.clone()
+            singly = model.one_at_a_time(x.shape[1:])
+            at_once = 1 if singly else at_once
+            pieces = x.split(1) if singly else [x]
+            return _joined(
+                [
+                    self.maps(ForwardContext(model, piece, classes, autocast, at_once))
+                    for piece in pieces
+                ]
+            )
 
     def maps(self, context: ForwardContext) -> Maps:
         """The maps of these clips. This is all that a method has to define."""
         raise NotImplementedError
+
+
+def _joined(found: Sequence[Maps]) -> Maps:
+    """What was found clip by clip, as for a batch."""
+    first = found[0]
+    classes = [one.classes for one in found if one.classes is not None]
+    return Maps(
+        logits=torch.cat([one.logits for one in found]),
+        signed=torch.cat([one.signed for one in found]),
+        classes=torch.cat(classes) if classes else None,
+        axes=first.axes,
+        remarks=[remark for one in found for remark in one.remarks],
+    )
 
 
 @dataclass(frozen=True)
@@ -115,13 +138,14 @@ class ForwardContext:
 
     def activations(self) -> tuple[Tensor, Tensor]:
         """One forward without a graph: logits (N, K), activations (N, C, T', h, w)."""
-        return self.caught_by(LayerCatch, self.x)
+        caught = self.caught_by(LayerCatch, self.x)
+        return caught.logits, caught.activations
 
-    def head_graph(self) -> tuple[Tensor, Tensor]:
-        """The same with a graph of the head alone, whose leaf the activations are."""
+    def head_graph(self) -> Caught:
+        """The same with a graph of the head alone, whose leaves the activations are."""
         return self.caught_by(HeadGraphCatch, self.x)
 
-    def caught_by(self, catch: type[LayerCatch], x: Tensor, **more: Any) -> tuple[Tensor, Tensor]:
+    def caught_by(self, catch: type[LayerCatch], x: Tensor, **more: Any) -> Caught:
         """One forward of x, with a catch on the CAM layer."""
         return catch(self.model, self.x.shape[1:], **more).run(x, self.autocast)
 

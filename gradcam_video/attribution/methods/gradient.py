@@ -58,11 +58,14 @@ class _HeadGradient(Method):
     """A method that combines the head's gradient with the activations, cell by cell or channel."""
 
     def maps(self, context: ForwardContext) -> Maps:
-        logits, activations = context.head_graph()
-        a = at_least_float32(activations.detach())  # (N, C, T', h, w)
+        caught = context.head_graph()
+        logits = caught.logits
+        cells = [at_least_float32(a.detach()) for a in caught.cells]  # (N, C, T', h, w)
         signed = [
-            self.combine(at_least_float32(gradients), a)
-            for gradients in head_gradients(logits, activations, context.wanted(logits))
+            caught.reading.merged(
+                [self.combine(at_least_float32(g), a) for g, a in zip(each, cells, strict=True)]
+            )
+            for each in head_gradients(logits, caught.cells, context.wanted(logits))
         ]
         return Maps(at_least_float32(logits.detach()), torch.cat(signed, dim=1))
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import BadInput
-from ...models.modes import at_least_float32
+from ...models.modes import at_least_float32, hooked, in_this_thread
 from ..baselines import FIXED, all_removed, check_baseline
 from .base import ForwardContext, Maps, Method, need_whole, pixel_axes, pooled
 
@@ -110,15 +110,12 @@ def _relu_rule(net: nn.Module, guided: bool) -> Generator[None]:
         return _Rectified.apply(inputs.pop(module), guided)
 
     hooks = []
-    try:
-        for module in net.modules():
-            if isinstance(module, nn.ReLU):
-                hooks.append(module.register_forward_pre_hook(before))
-                hooks.append(module.register_forward_hook(after))
+    for module in net.modules():
+        if isinstance(module, nn.ReLU):
+            hooks.append(module.register_forward_pre_hook(in_this_thread(before)))
+            hooks.append(module.register_forward_hook(in_this_thread(after)))
+    with hooked(*hooks):
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _need_relu_modules(context: ForwardContext) -> None:
