@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from ..errors import BadInput
-from ..models.function_calls import FunctionCalls
+from ..models.function_calls import FunctionCalls, module_names
 from ..models.modes import hooked, in_this_thread, precision
 from ..models.reading import Reading
 from ..models.video_model import VideoModel
@@ -167,8 +167,7 @@ class _Head(FunctionCalls):
         x: Tensor,
         autocast: bool | torch.dtype,
     ) -> None:
-        names = {id(module): name for name, module in catch.model.net.named_modules()}
-        super().__init__(names)
+        super().__init__(module_names(catch.model.net))
         self.catch, self.passed, self.device = catch, passed, x.device.type
         self.full_precision = bool(autocast)
 

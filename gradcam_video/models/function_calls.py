@@ -67,3 +67,23 @@ class FunctionCalls(TorchFunctionMode):
     ) -> Any:
         """What becomes of a call. The mode is off within: what the function calls is not seen."""
         return func(*args, **kwargs)
+
+
+class LeftOut(FunctionCalls):
+    """Within, one function gives back what it is given: a softmax with which a network ends."""
+
+    def __init__(self, names: Mapping[int, str], function: str) -> None:
+        super().__init__(names)
+        self.function = function
+
+    def called(
+        self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        if name == self.function:
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs)
+
+
+def module_names(net: nn.Module) -> dict[int, str]:
+    """The names of a network's modules, by id."""
+    return {id(module): name for name, module in net.named_modules()}

@@ -6,6 +6,8 @@ output*:
 
 - "softmax": K logits that compete; probabilities are their softmax;
 - "sigmoid": logits that do not (several labels may be true, or there is one logit alone);
+- "probability": probabilities already, where there are no logits to be had: an average of several
+  softmaxes;
 - "value": numbers that are no logits: a regression, a difference of two classes, a similarity.
 """
 
@@ -18,11 +20,11 @@ from torch import Tensor
 
 from ..errors import BadInput
 
-KINDS = ("softmax", "sigmoid", "value")
+KINDS = ("softmax", "sigmoid", "probability", "value")
 
 
 def activated(values: Tensor, kind: str) -> Tensor:
-    """Values (N, K) as what is shown of them: probabilities, or themselves for "value"."""
+    """Values (N, K) as what is shown of them: probabilities, or themselves."""
     if kind == "softmax":
         return values.softmax(dim=1)
     return values.sigmoid() if kind == "sigmoid" else values

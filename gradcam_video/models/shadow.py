@@ -50,7 +50,10 @@ def shadow_of(net: nn.Module) -> Shadow:
             other = object.__new__(type(module))
             modules[id(module)] = other
             own: dict[str, Any] = dict(module.__dict__)
+            # What a network keeps in a list or a dict, as a cache, is not the shadow's to fill.
+            own = {k: type(v)(v) if type(v) in (dict, list, set) else v for k, v in own.items()}
             own["training"] = False
+            own["_compiled_call_impl"] = None
             for kind in ("_parameters", "_buffers"):
                 own[kind] = {name: without_values(t) for name, t in own[kind].items()}
             own["_modules"] = {n: m if m is None else of(m) for n, m in own["_modules"].items()}

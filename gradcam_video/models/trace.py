@@ -36,7 +36,7 @@ from torch.utils._pytree import tree_iter
 from ..errors import BadInput
 from ..geometry import Axis
 from .data_flow import DataFlow
-from .function_calls import FunctionCalls
+from .function_calls import FunctionCalls, module_names
 from .meta_ops import run_on_meta
 from .modes import evaluating
 from .reading import Reading, merged_axes
@@ -49,6 +49,9 @@ _VIEWS = {
     *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "alias", "detach"),
     "as_strided",  # what a mean over channels last leaves
 }
+_LEAVES_VALUES = {"mean", "permute", "transpose", "clone", "_to_copy", "dropout", "select", "slice"}
+_LEAVES_VALUES |= {"_adaptive_avg_pool3d", "avg_pool3d", "_adaptive_avg_pool2d", "avg_pool2d"}
+_ENDINGS = {"_softmax": "softmax", "_log_softmax": "softmax", "sigmoid": "sigmoid"}
 _WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
 
@@ -89,13 +92,14 @@ class Ending:
     """A softmax or a sigmoid with which a network ends: the logits are what goes into it.
 
     Attributes:
-        kind: of output, see `outputs.py`.
-        function: its name (`function_calls.py`) where it can be left out; None: what comes after
-            it mixes probabilities, and these are all there is.
+        kind: of output, see `outputs.py`; "probability" where what comes after it mixes several.
+        function: its name (`function_calls.py`) where it can be left out.
+        values: what goes into it.
     """
 
     kind: str
-    function: str | None
+    function: str | None = None
+    values: Tensor | None = None
 
 
 @dataclass
@@ -115,11 +119,34 @@ class Trace:
         default_factory=dict
     )  # id of a tensor -> where cells lie
 
-    @property
-    def classes(self) -> int:
-        """K, the number of logits."""
-        assert self.logits is not None
-        return self.logits.shape[1]
+    classes: int = 0  # K, the number of logits
+
+    def leave_out(self, ending: Ending) -> None:
+        """Take what goes into the ending for the logits."""
+        self.logits = ending.values
+        for known in ("_end", "_on_the_way", "_dominators"):
+            self.__dict__.pop(known, None)
+
+    def _find_ending(self) -> Ending | None:
+        """The softmax or sigmoid that the network ends with, if it does."""
+        assert self.logits is not None and self.flow is not None
+        made_by = {id(op.output): op for op in self.operations}
+        value = self.logits
+        while (op := made_by.get(id(value))) is not None:
+            if op.name in _ENDINGS:
+                names = [c.name for c in self.functions if c.output is op.output]
+                over = op.arguments[1] if op.name.endswith("softmax") else None
+                if over is None or op.output.shape[over] == self.classes:
+                    found = Ending(_ENDINGS[op.name], names[-1], op.inputs[0]) if names else None
+                    return found or Ending("probability")
+            # Views, and means over a single cell, leave the values as they are.
+            same = bool(op.inputs) and op.inputs[0].numel() == op.output.numel()
+            if not same or op.name not in _LEAVES_VALUES | _VIEWS:
+                break
+            value = op.inputs[0]
+        last = max((i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1)
+        mixed = [op.node for op in self.operations[last + 1 :] if op.name in _ENDINGS and op.node]
+        return Ending("probability") if mixed and self.flow.cut_by(mixed, self._end) else None
 
     def calls_of(self, layer: str) -> list[Call]:
         """Every call of a layer in one forward, in order.
@@ -525,8 +552,7 @@ def trace_forward(
             noise = torch.rand(record.input_shape, generator=torch.Generator().manual_seed(0))
             x = noise.to(device, dtype)
             try:
-                names = {id(module): name for name, module in net.named_modules()}
-                with evaluating(net), _watch(names, record, x):
+                with evaluating(net), _watch(module_names(net), record, x):
                     logits = call(net, x)
             except BadInput:
                 raise
@@ -538,7 +564,8 @@ def trace_forward(
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise BadInput(f"the network must give logits (N, K), not {got}: say how with outputs=")
-    record.logits = logits
+    record.logits, record.classes = logits, logits.shape[1]
+    record.ending = record._find_ending()
     return record
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrize import is_parametrized
 
 from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, View
+from .function_calls import LeftOut, module_names
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
 from .reading import Reading
 from .token_layout import TokenGrid
 from .trace import Trace, trace_forward
+from .wrappers import as_written, unwrapped
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +82,9 @@ class VideoModel:
     ) -> None:
         if output is not None and output not in KINDS:
             raise BadInput(f"unknown kind of output {output!r}: use one of {', '.join(KINDS)}")
-        self.net = net
+        self.net = net = unwrapped(net)
         self.inputs, self.outputs = inputs, outputs
+        self.output: str | None = output
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         self.mean, self.std = tuple(mean), tuple(std)
         self.resize = min(self.size) if resize is None else resize
@@ -86,9 +92,12 @@ class VideoModel:
         self.name = name or type(net).__name__
         self.untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
-        record = self.trace((3, frames, *self.size))
+        self._traced: list[nn.Module] = []
+        record = self._first_trace()
         self.labels = _names(labels, record.classes)
-        self.output = output or ("sigmoid" if record.classes == 1 else "softmax")
+        if self.output is None:
+            usual = "sigmoid" if record.classes == 1 else "softmax"
+            self.output = record.ending.kind if record.ending else usual
         if record.classes != len(self.labels):
             raise BadInput(
                 f"{self.name} gives {record.classes} logits but {len(self.labels)} labels were "
@@ -134,10 +143,38 @@ class VideoModel:
 
     def trace(self, shape: Sequence[int]) -> Trace:
         """The record of a trial forward for input (3, T, H, W), made once per shape."""
-        key = tuple(shape)
-        if key not in self._traces:
-            self._traces[key] = trace_forward(self.net, key, self._call)
-        return self._traces[key]
+        modules, key = list(self.net.modules()), tuple(shape)
+        if len(modules) != len(self._traced) or any(map(operator.is_not, modules, self._traced)):
+            self._traced, self._traces = modules, {}  # a part was exchanged
+        record = self._traces.get(key)
+        if record is None:
+            record = trace_forward(self.net, key, self._call)
+            ending = record.ending
+            if ending is not None and ending.function and self.output in (None, ending.kind):
+                record.leave_out(ending)
+            self._traces[key] = record
+        labels = getattr(self, "labels", None)
+        if labels is not None and record.classes != len(labels):
+            raise BadInput(
+                f"{self.name} gives {record.classes} logits now, and has {len(labels)} labels: "
+                "set model.labels after exchanging its last layer"
+            )
+        return record
+
+    def _first_trace(self) -> Trace:
+        """The trial forward that finds out which order of dimensions the network takes."""
+        shape = (3, self.frames, *self.size)
+        try:
+            return self.trace(shape)
+        except BadInput:
+            if self.inputs is not None:
+                raise
+            self.inputs = frames_first
+            try:
+                return self.trace(shape)
+            except BadInput:
+                self.inputs = None
+            raise
 
     def raw(self, x: Tensor) -> Any:
         """What the network itself gives for (N, 3, T, H, W), before `outputs`."""
@@ -145,13 +182,19 @@ class VideoModel:
 
     def forward(self, x: Tensor) -> Tensor:
         """Its values (N, K) for (N, 3, T, H, W): logits, before softmax or sigmoid."""
-        if len(x) > 1 and self.trace(x.shape[1:]).batch_statistics:
-            return torch.cat([self._call(self.net, one) for one in x.split(1)])
-        return self._call(self.net, x)
+        record = self.trace(x.shape[1:])
+        with ExitStack() as contexts:
+            contexts.enter_context(as_written(self.net))
+            if record.ending is not None and record.logits is record.ending.values:
+                left_out = LeftOut(module_names(self.net), record.ending.function or "")
+                contexts.enter_context(left_out)
+            if len(x) > 1 and record.batch_statistics:
+                return torch.cat([self._call(self.net, one) for one in x.split(1)])
+            return self._call(self.net, x)
 
     def activated(self, values: Tensor) -> Tensor:
         """Values (N, K) as what is shown of them: probabilities, or themselves."""
-        return activated(values, self.output)
+        return activated(values, self.output or "softmax")
 
     def _call(self, net: nn.Module, x: Tensor) -> Tensor:
         given = self._asked(net, x)
@@ -171,9 +214,9 @@ class VideoModel:
         The layer that is read stays the same. Weights are shared, nothing is copied.
         """
         other = copy.copy(self)
-        other.outputs, other.output, other._traces = outputs, output, {}
-        record = other.trace((3, self.frames, *self.size))
-        other.labels = _names(labels, record.classes)
+        other.outputs, other.output = outputs, output
+        del other.labels
+        other.labels = _names(labels, other.trace((3, self.frames, *self.size)).classes)
         return other
 
     def at(self, cam_layer: str) -> VideoModel:
@@ -250,6 +293,10 @@ class VideoModel:
         rows, columns = round(height * ratio), round(width * ratio)
         return max(rows, self.size[0]), max(columns, self.size[1])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What a trial forward found is known by the identity of its tensors: a copy has others.
+        return {**self.__dict__, "_traces": {}, "_traced": []}
+
     def faster(self) -> VideoModel:
         """Fuse every batch norm with the convolution before it and store channels last.
 
@@ -262,6 +309,11 @@ class VideoModel:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
         self._traces.clear()  # the operations are others now
         return self
+
+
+def frames_first(x: Tensor) -> Tensor:
+    """(N, 3, T, H, W) -> (N, T, 3, H, W), as networks of transformers and others take it."""
+    return x.transpose(1, 2)
 
 
 def _names(labels: Sequence[str] | Mapping[int, str] | None, classes: int) -> tuple[str, ...]:
@@ -316,7 +368,10 @@ def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
         before = by_output.get(id(source))
         if source is None or before is None or users[id(source)] != 1:
             continue
-        if record.count(call.name) != 1 or not isinstance(modules[before.name], nn.Conv3d):
+        conv = modules[before.name]
+        if record.count(call.name) != 1 or not isinstance(conv, nn.Conv3d):
+            continue
+        if is_parametrized(conv) or conv._forward_pre_hooks:  # as a weight norm: no plain filters
             continue
         with evaluating(net):
             fused = fuse_conv_bn_eval(modules[before.name], norm)
