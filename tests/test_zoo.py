@@ -138,8 +138,8 @@ def test_no_gradient_is_zero(name: str) -> None:
     """The layer that is read reaches the logits of every class, from every place in its map."""
     need(name)
     model = small(name)
-    logits, cells = ForwardContext(model, clips(model, 1)).head_graph()
-    for gradients in head_gradients(logits, cells, torch.arange(K)):
+    caught = ForwardContext(model, clips(model, 1)).head_graph()
+    for (gradients,) in head_gradients(caught.logits, caught.cells, torch.arange(K)):
         assert (gradients.abs().sum(dim=(1, 2, 3, 4, 5)) > 0).all()
         assert (gradients.abs().sum(dim=(0, 1, 2)) > 0).float().mean() > 0.9  # (T', h, w)
 
@@ -159,7 +159,8 @@ def test_behind_the_last_block_only_the_class_token_has_a_gradient(
         frames=model.frames,
         cam_layer=last or "net.timesformer.encoder.layer.2",
     )
-    logits, cells = ForwardContext(late, clips(late, 1)).head_graph()
+    caught = ForwardContext(late, clips(late, 1)).head_graph()
+    logits, (cells,) = caught.logits, caught.cells
     (gradients,) = torch.autograd.grad(logits.sum(), cells)
     assert gradients.abs().max() == 0
 

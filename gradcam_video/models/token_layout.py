@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, cat, uint8
 from torch import bool as bool_type
 
-from ..errors import require
+from ..errors import BadInput, require
 
 # Per axis (time, rows, columns): (offset, stride); cell i is centred on input offset + stride·i.
 Places = tuple[tuple[float, float], ...]
@@ -142,6 +142,39 @@ class TokenGrid:
     pattern: str
     grid: tuple[int, int, int]
     extra: int = 0
+
+    def __post_init__(self) -> None:
+        names = re.findall(r"[^\s()]+", self.pattern)
+        known = [name for name in names if name != "1"]
+        first = re.findall(r"\([^)]*\)|\S+", self.pattern)[:1]
+        wrong = [n for n in known if n not in ("n", "c", "t", "h", "w") or known.count(n) > 1]
+        if wrong or not first or "n" not in first[0].strip("()").split():
+            raise BadInput(
+                f"fold {self.pattern!r}: name each of n (clips), c, t, h, w once at most, n in the "
+                'first dimension: "n (t h w) c", or "(n t) c h w" for frames in '
+                "the batch"
+            )
+
+    @classmethod
+    def fitting(cls, pattern: str, shape: Sequence[int]) -> TokenGrid:
+        """The grid of a pattern, from the shape of an output for one clip.
+
+        Raises:
+            BadInput: the pattern does not fit the shape, or leaves the grid open.
+        """
+        dims = re.findall(r"\([^)]*\)|\S+", cls(pattern, (1, 1, 1)).pattern)
+        sizes = {"t": 1, "h": 1, "w": 1, "n": 1}
+        fits = len(dims) == len(shape)
+        for dim, size in zip(dims, shape, strict=False):
+            cells = [role for role in dim.strip("()").split() if role in CELLS]
+            fits &= len(cells) < 2 and (bool(cells) or dim != "n" or size == 1)
+            sizes |= dict.fromkeys(cells, size)
+        if not fits:
+            raise BadInput(
+                f"fold {pattern!r} does not say how {tuple(shape)} is a grid: give "
+                "TokenGrid(pattern, (T', h, w), extra=0)"
+            )
+        return cls(pattern, (sizes["t"], sizes["h"], sizes["w"]))
 
     def __str__(self) -> str:
         first = f", after {self.extra} that are no cells" if self.extra else ""

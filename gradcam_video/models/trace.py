@@ -296,7 +296,10 @@ class Trace:
     def _calls_read(self, layer: str) -> list[int]:
         """Which calls of a layer are read: those that do not pass another one on every way."""
         assert self.flow is not None
-        calls, way = self.calls_of(layer), set(self._on_the_way)
+        calls = self.calls_of(layer)
+        if len(calls) == 1:
+            return [0]
+        way = set(self._on_the_way)
         left = [i for i, call in enumerate(calls) if call.node in way]
         for i in list(left):
             rest = [calls[j].node for j in left if j != i]
@@ -441,7 +444,7 @@ class Trace:
     def changed_in_place_after(self, layer: str) -> bool:
         """Whether the layer's output is overwritten later, as by an in-place ReLU behind it."""
         call = self.last_call(layer)
-        return call.output._version != call.version
+        return _version(call.output) != call.version
 
     def linear_head(self, layer: str) -> LinearHead | None:
         """What lies behind a layer when it is the mean over T', h, w and at most a linear layer.
@@ -450,7 +453,7 @@ class Trace:
             The names of weight and bias, or None for any other head.
         """
         call = self.last_call(layer)
-        if self.changed_in_place_after(layer) or self.count(layer) > 1:
+        if self.changed_in_place_after(layer) or len(self._calls_read(layer)) > 1:
             return None
         maps = {id(call.output)}  # the map, and the same with its dimensions in another order
         pooled: set[int] = set()
@@ -537,7 +540,8 @@ def trace_forward(
     """
     dtype = next((t.dtype for t in net.parameters() if t.is_floating_point()), torch.float32)
     frames, height, width = shape[1:]
-    with torch.enable_grad():  # whether the network switches it off is noted
+    # Whether the network switches gradients off is noted.
+    with torch.inference_mode(False), torch.enable_grad():
         try:
             shadow = shadow_of(net)
             record = Trace((1, *shape), parameters=shadow.parameters)
@@ -559,7 +563,8 @@ def trace_forward(
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise BadInput(
-                    f"the network cannot take {frames} frames of {height}×{width}: {reason}"
+                    f"the network cannot take {frames} frames of {height}×{width}: {reason}; where "
+                    "it wants something other than (N, 3, T, H, W), make that with inputs="
                 ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -567,6 +572,11 @@ def trace_forward(
     record.logits, record.classes = logits, logits.shape[1]
     record.ending = record._find_ending()
     return record
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written in place; one of inference mode does not count it."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _parameter_names(net: nn.Module) -> dict[int, str]:
@@ -584,7 +594,7 @@ def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
     def enter(module: nn.Module, inputs: Any) -> None:
         if id(module) in names and threading.get_ident() == thread:
             tensors = [t for t in tree_iter(inputs) if isinstance(t, Tensor)]
-            entered.append({(id(t), t._version) for t in tensors})
+            entered.append({(id(t), _version(t)) for t in tensors})
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
         if id(module) not in names or threading.get_ident() != thread:
@@ -594,7 +604,7 @@ def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
             output = output[0]  # a block that says its grid, or its attention, beside its tokens
         if isinstance(output, Tensor):
             keep.append(output)
-            version = output._version
+            version = _version(output)
             changed = (id(output), version) not in before
             assert record.flow is not None
             step, node = len(record.operations), record.flow.node(output)
@@ -622,7 +632,7 @@ class _Functions(FunctionCalls):
     def called(
         self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
-        versions = {(id(t), t._version) for t in tree_iter(args) if isinstance(t, Tensor)}
+        versions = {(id(t), _version(t)) for t in tree_iter(args) if isinstance(t, Tensor)}
         picks = _picks(args) if func is Tensor.__getitem__ else None
         result = func(*args, **kwargs) if picks is None else args[0].index_select(*picks)
         if func is nn.functional.batch_norm and (kwargs.get("training") or args[5:6] == (True,)):
@@ -630,11 +640,11 @@ class _Functions(FunctionCalls):
         flow = self.record.flow
         if isinstance(result, Tensor) and flow is not None:
             node = flow.node(result)
-            changed = (id(result), result._version) not in versions
+            changed = (id(result), _version(result)) not in versions
             if node is not None and changed:
                 self.keep.append(result)
                 step = len(self.record.operations)
-                call = Call(name, result, result._version, changed, step, node)
+                call = Call(name, result, _version(result), changed, step, node)
                 self.record.functions.append(call)
         return result
 

@@ -41,7 +41,8 @@ class VideoModel:
         mean, std: per channel, of pixels in 0..1.
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
             None: found by a trial forward, and said aloud.
-        fold: how that layer's output becomes (N, C, T', h, w); None: the trial forward says so.
+        fold: how that layer's output becomes (N, C, T', h, w), a `TokenGrid` or its pattern, as
+            "(n t) c h w" for frames in the batch; None: the trial forward says so.
         resize: what the frame is scaled to before the centre crop of `size`: its short side, or
             (height, width). None: the short side becomes the crop's, so that little is lost.
         frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
@@ -69,7 +70,7 @@ class VideoModel:
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
-        fold: TokenGrid | None = None,
+        fold: TokenGrid | str | None = None,
         frames: int = 16,
         fps: float | None = 4.0,
         name: str | None = None,
@@ -104,8 +105,10 @@ class VideoModel:
                 "given: they must match one to one"
             )
         self.cam_layer = cam_layer or record.cam_layer()
-        self._own_tokens = fold
         given = record.last_call(self.cam_layer).output
+        if isinstance(fold, str):
+            fold = TokenGrid.fitting(fold, given.shape)
+        self._own_tokens = fold
         found = fold or record.token_grid(self.cam_layer)
         try:
             shape = tuple(found.to_grid(given).shape)[1:]

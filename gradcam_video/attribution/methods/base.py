@@ -113,6 +113,31 @@ def _joined(found: Sequence[Maps]) -> Maps:
     )
 
 
+class _Silence(LayerCatch):
+    """Runs a network whose layer gives zeros."""
+
+    def caught(self, cells: Tensor) -> Tensor:
+        self.cells.append(cells)
+        return torch.zeros_like(cells)
+
+
+def _beside(context: ForwardContext, found: Maps, paths: int) -> list[str]:
+    """What is said of maps of a layer that evidence can go round, for each clip."""
+    without = torch.cat(
+        [context.caught_by(_Silence, x).logits for x in context.x.split(context.at_once)]
+    )
+    said = []
+    for y, y0 in zip(at_least_float32(found.logits), at_least_float32(without), strict=True):
+        k = int(y.argmax())
+        share = float((y[k] - y0[k]) / y[k]) if y[k] else -1.0
+        carries = f", {100 * share:.0f} % of it" if 0 <= share <= 1 else ""
+        said.append(
+            f"{context.model.cam_layer} sees one of {paths} paths: without it the logit of "
+            f"{context.model.labels[k]!r} is {y0[k]:.3g} instead of {y[k]:.3g}{carries}"
+        )
+    return said
+
+
 @dataclass(frozen=True)
 class ForwardContext:
     """What a method works on: a network, a batch of clips, and the classes that are wanted.
