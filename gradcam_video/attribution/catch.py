@@ -30,6 +30,7 @@ from ..errors import BadInput
 from ..models.function_calls import FunctionCalls, module_names
 from ..models.modes import hooked, in_this_thread, precision
 from ..models.reading import Reading
+from ..models.token_layout import TokenGrid
 from ..models.video_model import VideoModel
 
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
@@ -90,7 +91,7 @@ class LayerCatch:
             """The layer's output, as it is or with other cells in it."""
             tokens = grids.get(self.call)
             self.call += 1
-            return output if tokens is None else self._replaced(output, tokens)
+            return output if tokens is None else self.replaced(output, tokens)
 
         is_function = ":" in self.reading.layer
         layer = self.model.net if is_function else self.model.net.get_submodule(self.reading.layer)
@@ -117,7 +118,7 @@ class LayerCatch:
         inference = any(p.is_inference() for p in self.model.net.parameters())
         return self.reading.hidden or bool(autocast) or recurrent or inference
 
-    def _replaced(self, output: Any, token_grid: Any) -> Any:
+    def replaced(self, output: Any, token_grid: TokenGrid) -> Any:
         """The layer's output with other cells in it."""
         several = isinstance(output, tuple | list)  # attention may give its weights, too
         tokens: Tensor = output[0] if several else output

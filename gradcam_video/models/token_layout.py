@@ -208,7 +208,8 @@ class TokenGrid:
     def among_channels(self) -> bool:
         """Whether it is tokens or channels last; a frame's (c, h, w) as of a 2D network is not."""
         rest = self.pattern[self.pattern.index(")") + 1 :] if self.in_batch else self.pattern[1:]
-        return re.sub(r"[1t ]", "", rest) != "chw"
+        roles = re.sub(r"[1t ]", "", rest)
+        return roles != "".join(role for role in "chw" if role in roles)
 
     def _rearranged(self, tensor: Tensor, rule: str) -> Tensor:
         """A tensor in other dimensions, by a rule of einops."""

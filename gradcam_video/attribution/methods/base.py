@@ -19,6 +19,7 @@ from torch import Tensor
 from ...errors import BadInput
 from ...geometry import Axis
 from ...models.modes import at_least_float32, evaluating, precision
+from ...models.token_layout import TokenGrid
 from ...models.video_model import VideoModel
 from ..catch import Caught, HeadGraphCatch, LayerCatch
 from ..gradcam import class_indices
@@ -86,14 +87,18 @@ class Method:
             if x.is_inference():
                 x = x.clone()
             singly = model.one_at_a_time(x.shape[1:])
-            at_once = 1 if singly else at_once
-            pieces = x.split(1) if singly else [x]
-            return _joined(
-                [
-                    self.maps(ForwardContext(model, piece, classes, autocast, at_once))
-                    for piece in pieces
-                ]
-            )
+            whole = ForwardContext(model, x, classes, autocast, 1 if singly else at_once)
+            if not singly or len(x) == 1:
+                found = self.maps(whole)
+            else:
+                found = _joined([self.maps(replace(whole, x=one)) for one in x.split(1)])
+            paths = model.trace(x.shape[1:]).paths_beside(model.cam_layer)
+            if paths > 1 and found.axes is None and not self.same_for_all:
+                pairs = zip(
+                    found.remarks or [""] * len(x), _beside(whole, found, paths), strict=True
+                )
+                found = replace(found, remarks=["; ".join(filter(None, pair)) for pair in pairs])
+            return found
 
     def maps(self, context: ForwardContext) -> Maps:
         """The maps of these clips. This is all that a method has to define."""
@@ -113,18 +118,22 @@ def _joined(found: Sequence[Maps]) -> Maps:
     )
 
 
-class _Silence(LayerCatch):
-    """Runs a network whose layer gives zeros."""
+class Silence(LayerCatch):
+    """Runs a network whose layer gives nothing but zeros, class tokens among them."""
 
-    def caught(self, cells: Tensor) -> Tensor:
-        self.cells.append(cells)
-        return torch.zeros_like(cells)
+    def replaced(self, output: Any, token_grid: TokenGrid) -> Any:
+        """Zeros of the same shape."""
+        several = isinstance(output, tuple | list)
+        tokens = output[0] if several else output
+        self.cells.append(token_grid.to_grid(tokens))
+        zeros = torch.zeros_like(tokens)
+        return type(output)((zeros, *output[1:])) if several else zeros
 
 
 def _beside(context: ForwardContext, found: Maps, paths: int) -> list[str]:
     """What is said of maps of a layer that evidence can go round, for each clip."""
     without = torch.cat(
-        [context.caught_by(_Silence, x).logits for x in context.x.split(context.at_once)]
+        [context.caught_by(Silence, x).logits for x in context.x.split(context.at_once)]
     )
     said = []
     for y, y0 in zip(at_least_float32(found.logits), at_least_float32(without), strict=True):
