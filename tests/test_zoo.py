@@ -167,25 +167,40 @@ def test_behind_the_last_block_only_the_class_token_has_a_gradient(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "before"),
-    [("mvit_v2_s", "blocks.1"), ("vjepa2-ssv2", "net.pooler.self_attention_layers.0")],
+    ("name", "before", "norm"),
+    [
+        ("mvit_v2_s", "blocks.1", "blocks.2.norm1"),
+        (
+            "vjepa2-ssv2",
+            "net.pooler.self_attention_layers.0",
+            "net.pooler.cross_attention_layer.layer_norm1",
+        ),
+    ],
 )
-def test_before_a_norm_hirescam_is_zero_and_behind_it_is_not(name: str, before: str) -> None:
-    """Why the norm's output is read where cells are seen through it alone: it hides their size."""
+def test_before_a_norm_hirescam_is_zero_and_behind_it_is_not(
+    name: str, before: str, norm: str
+) -> None:
+    """A norm hides how large its input is: the gradient there is orthogonal to the activations."""
     need(name)
     model = small(name)
     model.net.double()
-    early = VideoModel(
-        model.net, model.labels, size=model.size, frames=model.frames, cam_layer=before
-    )
+    early, late = model.at(before), model.at(norm)
     x = clips(model, 1).double()
-    hires = [METHODS["hirescam"]()(m, x).signed.abs().max() for m in (model, early)]
-    grad = [METHODS["gradcam"]()(m, x).signed.abs().max() for m in (model, early)]
-    assert hires[1] < 1e-3 * hires[0] and grad[1] > 1e-3 * grad[0]
+    with pytest.raises(BadInput, match=f"zero everywhere at '{before}'.*'{norm}'"):
+        METHODS["hirescam"]()(early, x)
+    sizes = []
+    for one in (early, late):
+        caught = ForwardContext(one, x).head_graph()
+        (g,) = next(head_gradients(caught.logits, caught.cells, torch.arange(K)))
+        sizes.append((g * caught.cells[0].detach()).sum(dim=2).abs().max())
+    assert sizes[0] < 1e-3 * sizes[1]
+    torch.testing.assert_close(METHODS["hirescam"]()(late, x).signed.abs().max(), sizes[1])
+    grad = [METHODS["gradcam"]()(m, x).signed.abs().max() for m in (late, early)]
+    assert grad[1] > 1e-3 * grad[0]
 
 
 LAYERS = {
-    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), ("blocks.15.norm1", "n (t h w) c", (8, 7, 7), 1)),
+    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), ("blocks.14", "n (t h w) c", (8, 7, 7), 1)),
     **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), ("norm", "n t h w c", (16, 7, 7), 0)),
     "i3d": ("Mixed_5c", "n c t h w", (8, 7, 7), 0),
     "c3d": ("relu5b", "n c t h w", (2, 7, 7), 0),
@@ -302,7 +317,7 @@ def test_tokens_of_ones_own_network_are_found_and_said_aloud(
     model = small("mvit_v2_s")
     VideoModel(model.net, model.labels, size=model.size, frames=8, name="mine")
     said = caplog.text
-    assert "mine: reading layer 'blocks.2.norm1', activations (C, T', h, w) (16, 4, 4, 6)" in said
+    assert "mine: reading layer 'blocks.1', activations (C, T', h, w) (16, 4, 4, 6)" in said
     assert "folded from 'n (t h w) c' of 4×4×6, after 1 that are no cells" in said
 
 

@@ -190,7 +190,8 @@ class Trace:
         Tokens count where a residual block ends, and where other tokens than the class token reach
         the logits from there. Where they are read through a layer norm alone, as by the attention
         of a class token, its output is the map: a norm does not feel its input grow, so the
-        gradient there is orthogonal to the activations, and HiResCAM would be zero everywhere.
+        gradient there is orthogonal to the activations, and HiResCAM would be zero everywhere. (Not
+        where a class token takes evidence past the norm, as in MViT.)
 
         Raises:
             BadInput: nothing in the network gives such a map.
@@ -201,7 +202,8 @@ class Trace:
             best = function
         if best is None:
             raise BadInput(self._why_none())
-        return best.name if self._plain(best) else self._norm_behind(best) or best.name
+        norm = None if self._plain(best) else self.norm_behind(best.name)
+        return norm if norm and self.is_bottleneck(norm) else best.name
 
     def _last(self, calls: list[Call]) -> Call | None:
         """The last of some calls that can be the CAM layer."""
@@ -376,8 +378,9 @@ class Trace:
         tokens = self._token_grid(call.output)
         return tokens is not None and tokens.plain
 
-    def _norm_behind(self, call: Call) -> str | None:
-        """The layer norm through which alone the cells of a call's output reach the logits."""
+    def norm_behind(self, layer: str) -> str | None:
+        """The layer norm through which alone the cells of a layer reach the logits, if any."""
+        call = self.last_call(layer)
         readers = [
             (step, op)
             for step, op in enumerate(self.operations[call.step :], start=call.step)

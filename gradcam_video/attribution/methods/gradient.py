@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import BadInput
 from ...models.modes import at_least_float32
 from ..gradcam import head_gradients, maps_of
 from .base import ForwardContext, Maps, Method
@@ -104,7 +105,19 @@ class HiResCAM(_HeadGradient):
     signed[k, i] = sum_c g[k, c, i] * A[c, i]
 
     What averaging does to Grad-CAM, to point where the network did not look, cannot happen here.
+    Of a layer that is read through a layer norm alone it is zero: the norm does not feel its input
+    grow, so the gradient is orthogonal to the activations in every cell.
     """
+
+    def maps(self, context: ForwardContext) -> Maps:
+        layer = context.model.cam_layer
+        norm = context.model.trace(context.x.shape[1:]).norm_behind(layer)
+        if norm is not None:
+            raise BadInput(
+                f"hirescam is zero everywhere at {layer!r}, whose cells are read through the layer "
+                f"norm {norm!r} alone: name that with cam_layer="
+            )
+        return super().maps(context)
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         return torch.einsum("jncthw,ncthw->njthw", g, a)
