@@ -33,6 +33,8 @@ def side_of(name: str, model: gv.VideoModel) -> int | tuple[int, int]:
     """The smallest picture that keeps several cells."""
     if name in KINETICS and name.startswith(("mvit", "swin")):
         return model.size if name.startswith("mvit") else 64
+    if name == "c3d" or name.endswith("-ssv2"):
+        return model.size
     return next((side for start, side in SMALL.items() if name.startswith(start)), 64)
 
 

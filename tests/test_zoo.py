@@ -186,7 +186,7 @@ def test_before_a_norm_hirescam_is_zero_and_behind_it_is_not(
     model.net.double()
     early, late = model.at(before), model.at(norm)
     x = clips(model, 1).double()
-    with pytest.raises(BadInput, match=f"zero everywhere at '{before}'.*'{norm}'"):
+    with pytest.raises(gv.BadInput, match=f"zero everywhere at '{before}'.*'{norm}'"):
         METHODS["hirescam"]()(early, x)
     sizes = []
     for one in (early, late):

@@ -58,8 +58,8 @@ def _mean(x: Tensor, dim: Sequence[int] | None, keepdim: bool = False, **kw: Any
     return x.new_empty(sizes)
 
 
-def _addmm(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Tensor:
-    return a.new_empty((a.shape[0], b.shape[1]))
+def _addmm(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Tensor | None:
+    return a.new_empty((a.shape[0], b.shape[1])) if a.shape[1] == b.shape[0] else None
 
 
 def _batch_norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
