@@ -201,7 +201,14 @@ class VideoModel:
 
     def _call(self, net: nn.Module, x: Tensor) -> Tensor:
         given = self._asked(net, x)
-        return as_values(given if self.outputs is None else self.outputs(given))
+        values = as_values(given if self.outputs is None else self.outputs(given))
+        if len(values) % len(x):
+            raise BadInput(
+                f"{self.name} gives {len(values)} rows for {len(x)} clips: say with outputs= how "
+                "to make one row for each clip"
+            )
+        # A row for each frame (TimeSformer with attention over space alone): their mean.
+        return values if len(values) == len(x) else values.unflatten(0, (len(x), -1)).mean(1)
 
     def _asked(self, net: nn.Module, x: Tensor) -> Any:
         given = x if self.inputs is None else self.inputs(x)
