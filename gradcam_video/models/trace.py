@@ -249,6 +249,11 @@ class Trace:
                 "be followed, before its last weights: name one with cam_layer="
             )
         ways = self.flow.branches(ends[-1].node or 0, self._end)
+        if not ways:
+            return (
+                f"the last maps of this network, such as that of {ends[-1].name!r}, are made from "
+                "none of its weights, or no weights come after them: name a layer with cam_layer="
+            )
         last_of = [[c.name for c in ends if c.node in set(way)] for way in ways]
         names = list(dict.fromkeys(names[-1] for names in last_of if names))
         return (
@@ -338,7 +343,7 @@ class Trace:
         if align == "half-pixel" and len(read) > 1:  # where they lie is not known
             read, grids, axes = read[-1:], grids[-1:], axes[-1:]
         merged, placements = merged_axes(axes)
-        behind = self.operations[calls[read[0]].step :]
+        behind = self.operations[max(0, calls[read[0]].step - 1) :]  # the layer's own last one, too
         hidden = any(not op.graph and op.node is not None for op in behind)
         return Reading(
             *(layer, len(calls), tuple(read), tuple(grids), merged, align, placements, hidden)
@@ -637,6 +642,8 @@ class _Functions(FunctionCalls):
     ) -> Any:
         versions = {(id(t), _version(t)) for t in tree_iter(args) if isinstance(t, Tensor)}
         picks = _picks(args) if func is Tensor.__getitem__ else None
+        if func in _VALUES and str(kwargs.get("device")).startswith("meta"):
+            kwargs = {**kwargs, "device": "cpu"}  # which frames it picks is to be seen
         result = func(*args, **kwargs) if picks is None else args[0].index_select(*picks)
         if func is nn.functional.batch_norm and (kwargs.get("training") or args[5:6] == (True,)):
             self.record.batch_statistics = True
@@ -650,6 +657,9 @@ class _Functions(FunctionCalls):
                 call = Call(name, result, _version(result), changed, step, node)
                 self.record.functions.append(call)
         return result
+
+
+_VALUES = {torch.arange, torch.linspace, torch.tensor, torch.as_tensor, torch.randperm}
 
 
 def _picks(args: Sequence[Any]) -> tuple[int, Tensor] | None:
@@ -685,6 +695,12 @@ class _Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        if torch.is_inference_mode_enabled():
+            # There torch (2.15) hands over `conv3d` or `linear` whole, not what they are made of.
+            with self:
+                parts = func.decompose(*args, **(kwargs or {}))
+            if parts is not NotImplemented:
+                return parts
         result = run_on_meta(func, args, kwargs or {})
         given = (*args, *(kwargs or {}).values())
         name = func.overloadpacket.__name__.removesuffix("_")
