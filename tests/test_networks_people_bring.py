@@ -230,6 +230,10 @@ def test_gradients_switched_off_in_the_forward_make_no_difference(net: type[Net]
     same.load_state_dict(plain.state_dict())
     x, _ = model_of(plain).preprocess(clip_of())
     torch.testing.assert_close(maps_of(model_of(same), x)[1], by_hand(plain, "relu", x))
+    # Back to the pixels as well.
+    pixels = {"method": "integrated-gradients", "steps": 2}
+    expected = gv.explain(model_of(plain), clip_of(), **pixels).signed
+    np.testing.assert_allclose(gv.explain(model_of(same), clip_of(), **pixels).signed, expected)
 
 
 def test_inference_mode_around_the_call_or_at_construction() -> None:

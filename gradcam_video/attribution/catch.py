@@ -36,6 +36,12 @@ from ..models.video_model import VideoModel
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 
 
+def needs_help(model: VideoModel, x: Tensor) -> bool:
+    """Whether a gradient through a network wants `WithGraph`: torch would refuse it."""
+    recurrent = x.is_cuda and any(isinstance(m, nn.RNNBase) for m in model.net.modules())
+    return recurrent or any(p.is_inference() for p in model.net.parameters())
+
+
 @dataclass(frozen=True)
 class Caught:
     """What one forward gave.
@@ -103,7 +109,9 @@ class LayerCatch:
                 hook = in_this_thread(lambda module, inputs, output: passed(output))
                 contexts.enter_context(hooked(layer.register_forward_hook(hook)))
             if is_function or (self.with_graph and self._needs_help(x, autocast)):
-                contexts.enter_context(_Head(self, passed if is_function else None, x, autocast))
+                contexts.enter_context(
+                    _Head(self, passed if is_function else None, x.device.type, autocast)
+                )
             logits = self.model.forward(x)
         if len(self.cells) != len(grids) or self.call != self.reading.calls:
             raise BadInput(
@@ -114,9 +122,7 @@ class LayerCatch:
 
     def _needs_help(self, x: Tensor, autocast: bool | torch.dtype) -> bool:
         """Whether a graph of the head is not recorded by itself."""
-        recurrent = x.is_cuda and any(isinstance(m, nn.RNNBase) for m in self.model.net.modules())
-        inference = any(p.is_inference() for p in self.model.net.parameters())
-        return self.reading.hidden or bool(autocast) or recurrent or inference
+        return self.reading.hidden or bool(autocast) or needs_help(self.model, x)
 
     def replaced(self, output: Any, token_grid: TokenGrid) -> Any:
         """The layer's output with other cells in it."""
@@ -153,48 +159,33 @@ class HeadGraphCatch(LayerCatch):
         return leaf.clone()
 
 
-class _Head(FunctionCalls):
-    """Catches what a function gives, and sees to it that the head records a graph.
+class WithGraph(FunctionCalls):
+    """Within, the network's functions record a graph, whatever its own forward does about it.
 
-    A network may switch gradients off in its own forward, or run it in another precision: whatever
-    it does, the functions after the layer run with gradients on. Where the precision is a lower one
-    of ours, they run in float32.
+    A network may switch gradients off, or run in another precision. Where the precision is a lower
+    one of ours, its functions run in float32.
+
+    Args:
+        model: the network.
+        device: "cpu", "cuda" ….
+        full_precision: run in float32.
     """
 
-    def __init__(
-        self,
-        catch: LayerCatch,
-        passed: Callable[[Any], Any] | None,
-        x: Tensor,
-        autocast: bool | torch.dtype,
-    ) -> None:
-        super().__init__(module_names(catch.model.net))
-        self.catch, self.passed, self.device = catch, passed, x.device.type
-        self.full_precision = bool(autocast)
+    def __init__(self, model: VideoModel, device: str, full_precision: bool = False) -> None:
+        super().__init__(module_names(model.net))
+        self.device, self.full_precision = device, full_precision
 
     def called(
         self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
-        if self.catch.cells and self.catch.with_graph:
-            result = self._in_the_head(func, args, kwargs)
-        else:
-            result = func(*args, **kwargs)
-        if self.passed is not None and name == self.catch.reading.layer:
-            return self.passed(result)
-        return result
-
-    def _in_the_head(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Any:
         short = getattr(func, "__name__", "")
         if short == "_set_grad_enabled":  # the network's own no_grad
             return func(*args, **kwargs)
-        # cuDNN has no backward of a recurrent layer in evaluation mode.
-        cudnn = torch.backends.cudnn.enabled and short not in _RECURRENT
         with ExitStack() as contexts:
             contexts.enter_context(torch.inference_mode(False))
             contexts.enter_context(torch.enable_grad())
-            if not cudnn and self.device == "cuda":
+            if short in _RECURRENT and self.device == "cuda":
+                # cuDNN has no backward of a recurrent layer in evaluation mode.
                 contexts.enter_context(torch.backends.cudnn.flags(enabled=False))
             if self.full_precision:
                 contexts.enter_context(torch.autocast(self.device, enabled=False))
@@ -207,3 +198,28 @@ class _Head(FunctionCalls):
             tensor = tensor.clone()
         low = tensor.dtype in (torch.bfloat16, torch.float16)
         return tensor.float() if self.full_precision and low else tensor
+
+
+class _Head(WithGraph):
+    """Catches what a function gives, and sees to it that the head records a graph."""
+
+    def __init__(
+        self,
+        catch: LayerCatch,
+        passed: Callable[[Any], Any] | None,
+        device: str,
+        autocast: bool | torch.dtype,
+    ) -> None:
+        super().__init__(catch.model, device, bool(autocast))
+        self.catch, self.passed = catch, passed
+
+    def called(
+        self, name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        if self.catch.cells and self.catch.with_graph:
+            result = super().called(name, func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
+        if self.passed is not None and name == self.catch.reading.layer:
+            return self.passed(result)
+        return result

@@ -172,6 +172,11 @@ class Trace:
         """How often a layer runs in one forward."""
         return sum(call.name == layer for call in (*self.calls, *self.functions))
 
+    @property
+    def hides_graph(self) -> bool:
+        """Whether the network switches gradients off somewhere in its own forward."""
+        return any(not op.graph and op.node is not None for op in self.operations)
+
     # --- which layer ----------------------------------------------------------------------------
 
     def cam_layer(self) -> str:

@@ -9,6 +9,7 @@ raises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from ...geometry import Axis
 from ...models.modes import at_least_float32, evaluating, precision
 from ...models.token_layout import TokenGrid
 from ...models.video_model import VideoModel
-from ..catch import Caught, HeadGraphCatch, LayerCatch
+from ..catch import Caught, HeadGraphCatch, LayerCatch, WithGraph, needs_help
 from ..gradcam import class_indices
 
 GridAxes = tuple[Axis, Axis, Axis]
@@ -185,7 +186,11 @@ class ForwardContext:
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
-        with precision(x.device, self.autocast):
+        hidden = self.model.trace(self.x.shape[1:]).hides_graph or needs_help(self.model, x)
+        with ExitStack() as contexts:
+            contexts.enter_context(precision(x.device, self.autocast))
+            if hidden and torch.is_grad_enabled():
+                contexts.enter_context(WithGraph(self.model, x.device.type))
             return at_least_float32(self.model.forward(x))
 
     @torch.no_grad()
