@@ -141,7 +141,7 @@ class Trace:
                     return found or Ending("probability")
             # Views, and means over a single cell, leave the values as they are.
             same = bool(op.inputs) and op.inputs[0].numel() == op.output.numel()
-            if not same or op.name not in _LEAVES_VALUES | _VIEWS:
+            if not same or op.name not in _LEAVES_VALUES | _VIEWS or op.inputs[0] is value:
                 break
             value = op.inputs[0]
         last = max((i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1)
