@@ -28,7 +28,7 @@ class Explanation:
     Attributes:
         clip: the frames that went in.
         labels: names of all K classes.
-        logits: float32 (K,), before softmax.
+        logits: float32 (K,), before softmax or sigmoid; of a network without them, its values.
         classes: int64 (k,), indices into `labels`, one per row of `maps`. All K unless a method is
             costly and fewer were asked for.
         signed: float32 (k, T', h, w), the maps before ReLU, not normalised. Those of Grad-CAM for a
@@ -38,6 +38,8 @@ class Explanation:
         untrained: the network has random weights; every picture says so.
         true_label: the clip's own label where it is known.
         remark: one line about the network or the method that every output carries.
+        output: what the numbers mean: "softmax", "sigmoid", "probability" (they are probabilities
+            already) or "value" (a regression, a difference: no probability, and never shown as one).
     """
 
     clip: Clip
@@ -52,6 +54,7 @@ class Explanation:
     true_label: str | None = None
     remark: str = ""
     seconds: float = field(default=0.0, compare=False)
+    output: str = "softmax"
 
     @cached_property
     def maps(self) -> np.ndarray:
@@ -60,9 +63,16 @@ class Explanation:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, float32 (K,)."""
-        exps = np.exp(self.logits.astype(np.float64) - self.logits.max())
-        return (exps / exps.sum()).astype(np.float32)
+        """Softmax or sigmoid of the logits, or themselves where `output` says so, float32 (K,)."""
+        logits = self.logits.astype(np.float64)
+        if self.output == "sigmoid":
+            shown = 0.5 + 0.5 * np.tanh(logits / 2)  # 1 / (1 + exp(-logit)), and never overflows
+        elif self.output == "softmax":
+            exps = np.exp(logits - logits.max())
+            shown = exps / exps.sum()
+        else:
+            shown = logits
+        return shown.astype(np.float32)
 
     @property
     def empty(self) -> np.ndarray:
@@ -75,7 +85,10 @@ class Explanation:
         return [self.labels[k] for k in self.classes[self.empty]]
 
     def top(self, n: int = 2) -> list[tuple[str, float]]:
-        """The n most probable classes, [(label, probability), …], best first."""
+        """The n most probable classes, [(label, probability), …], best first.
+
+        Where `output` is "value": the largest values, [(label, value), …].
+        """
         best = np.argsort(-self.logits, kind="stable")[:n]
         return [(self.labels[k], float(self.probabilities[k])) for k in best]
 

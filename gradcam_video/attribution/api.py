@@ -102,6 +102,7 @@ def explain(
                     untrained=model.untrained,
                     remark="; ".join(r for r in remarks if r),
                     seconds=seconds,
+                    output=model.output or "softmax",
                 )
             )
     return explanations[0] if isinstance(clip, Clip) else explanations

@@ -189,7 +189,9 @@ def _explain_whole(
 
 def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
     e.save(folder, label=_drawn(options, e), scope=options.scope, cmap=options.cmap, **extra)
-    best = ", ".join(f"{label} {probability:.2f}" for label, probability in e.top(2))
+    number = "{:.4g}" if e.output == "value" else "{:.2f}"
+    best = ", ".join(f"{label} {number.format(value)}" for label, value in e.top(2))
+    best += "" if e.output in ("softmax", "probability") else f" ({e.output})"
     mark = "UNTRAINED: " if e.untrained else ""
     print(f"{e.clip.source}: {mark}{best} -> {folder}", flush=True)
 

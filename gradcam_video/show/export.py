@@ -160,6 +160,7 @@ def _arrays(e: Drawable) -> dict[str, np.ndarray]:
         # maps / scales lie in 0..1; an empty map is divided by 1
         "scales": np.where(most > 0, most, 1).astype(np.float32),
         "method": np.array(e.method),
+        "output": np.array(e.output),
         # where the cells lie: (offset, stride) in time, rows, columns of the input, and its crop
         "axes": np.array([(a.offset, a.stride) for a in (grid.time, grid.rows, grid.columns)]),
         "input_size": np.array([grid.view.rows, grid.view.columns]),
@@ -173,6 +174,7 @@ def _summary(e: Drawable, rows: list[int], look: Look, fps: float) -> dict[str, 
         "top": [[name, round(p, 6)] for name, p in e.top(5)],
         "model": e.model,
         "method": e.method,
+        "output": e.output,
         "seconds": round(float(e.seconds), 4),
         "empty_classes": e.empty_classes,
         "shown": [class_name(e, row) for row in rows],
