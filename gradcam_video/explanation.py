@@ -39,7 +39,7 @@ class Explanation:
         true_label: the clip's own label where it is known.
         remark: one line about the network or the method that every output carries.
         output: what the numbers mean: "softmax", "sigmoid", "probability" (they are probabilities
-            already) or "value" (a regression, a difference: no probability, and never shown as one).
+            already) or "value" (a regression, a difference: never shown as a probability).
     """
 
     clip: Clip

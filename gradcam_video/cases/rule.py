@@ -149,8 +149,8 @@ class _Row:
             )
         if e.output == "value":
             raise BadInput(
-                f"{e.clip.source}: {e.model} gives a value and no probability, which the rule of the "
-                "cases asks for: explain it with a network that tells classes apart"
+                f"{e.clip.source}: {e.model} gives a value, and cases are chosen by probability: "
+                "take a network that tells classes apart"
             )
         self.place, self.explanation, self.note = place, e, e.clip.note
         self.true_label = e.labels[find_label(e.true_label, e.labels)]

@@ -98,7 +98,7 @@ def percent(probability: float) -> str:
 
 
 def answer(e: Drawable, value: float) -> str:
-    """What the network gives a class, in words: 62 %, "sigmoid 62 %" or, of no probability, "value 3.2".
+    """What the network gives a class, in words: "62 %", "sigmoid 62 %", or "value 3.2".
 
     Args:
         e: whose `output` says which of them it is.
