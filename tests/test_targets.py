@@ -80,7 +80,7 @@ def by_hand(model: gv.VideoModel, one: gv.Clip, of: Any) -> tuple[float, np.ndar
     return value.item(), signed.detach().numpy()
 
 
-# --- a class, and the difference of two ------------------------------------------------------------
+# --- a class, and the difference of two -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["b", 1, np.int64(1)])
@@ -110,6 +110,24 @@ def test_a_difference_is_autograd_by_hand_for_another_head() -> None:
     assert e.logits[0] == pytest.approx(value, abs=1e-5)
 
 
+@pytest.mark.parametrize("end", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()])
+def test_a_difference_is_of_the_values_before_the_ending(end: nn.Module) -> None:
+    """Networks that end in softmax: Score-CAM #4, pytorch-grad-cam #293."""
+
+    class Ending(MeanLinear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.end = end
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.end(super().forward(x))
+
+    e = gv.explain(model_of(Ending(), list("abcd")), clip(), target=("a", "c"))
+    right = gv.explain(model_of(MeanLinear(), list("abcd")), clip(), target=("a", "c"))
+    np.testing.assert_allclose(e.logits, right.logits, atol=1e-5)
+    np.testing.assert_allclose(e.signed, right.signed, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_explains_a_difference(method: str) -> None:
@@ -131,7 +149,7 @@ def test_every_method_explains_a_difference(method: str) -> None:
     assert e.labels == ("a − b",)
 
 
-# --- numbers of one's own --------------------------------------------------------------------------
+# --- numbers of one's own -------------------------------------------------------------------------
 
 
 def first_step(y: Tensor) -> Tensor:
@@ -230,7 +248,7 @@ def test_the_model_is_left_as_it_was() -> None:
     assert np.array_equal(gv.explain(model, clip()).signed, before)
 
 
-# --- layers ----------------------------------------------------------------------------------------
+# --- layers ---------------------------------------------------------------------------------------
 
 
 def test_layers_are_named_at_the_call() -> None:
