@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..cases.clips import data_for
 from ..data.datasets import default_split
 from ..errors import BadInput
+from ..files import json_text
 from ..training.accuracy import evaluate
 from .options import add_model_options, model_from, report_failures
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     )
     report_failures(result["failures"])
     result = {"model": model.name, "data": str(data), "split": split, **result}
-    print(json.dumps(result, indent=2) if options.json else table(result))
+    print(json_text(result, "the result", indent=2) if options.json else table(result))
     return 0
 
 

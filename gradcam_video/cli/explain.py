@@ -21,6 +21,7 @@ from ..explanation import Explanation
 from ..geometry import SCOPES
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
+from ..show.export import chosen_files
 from .options import BAD, OK, add_model_options, complain, model_from
 
 
@@ -62,6 +63,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scope", default="clip", help="scale of the maps: clip, frame or classes")
     parser.add_argument("--cmap", default="inferno", help="colour map; jet is the post's")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ENDING",
+        help="write these alone: mp4, gif, png, html, npz, json (default: all six)",
+    )
     parser.add_argument("--batch", type=int, metavar="N", help="clips at once on a GPU (default 8)")
     parser.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
 
@@ -79,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"unknown scope {options.scope!r}: use one of {', '.join(SCOPES)}")
     if options.batch is not None and options.batch < 1:
         raise BadInput(f"--batch {options.batch}: give 1 or more")
+    chosen_files(options.only)  # a misspelt one is known before a network is loaded
     out = Path(options.out)
     _make_folder(out)
     jobs, problems = _jobs(options.paths, out)
@@ -188,7 +196,8 @@ def _explain_whole(
 
 
 def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
-    e.save(folder, label=_drawn(options, e), scope=options.scope, cmap=options.cmap, **extra)
+    look = {"scope": options.scope, "cmap": options.cmap}
+    e.save(folder, label=_drawn(options, e), only=options.only, **look, **extra)
     number = "{:.4g}" if e.output == "value" else "{:.2f}"
     best = ", ".join(f"{label} {number.format(value)}" for label, value in e.top(2))
     best += "" if e.output in ("softmax", "probability") else f" ({e.output})"
