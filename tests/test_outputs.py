@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from explanations import synthetic
+from PIL import Image
 from torch import nn
 
 import gradcam_video as gv
@@ -172,8 +173,6 @@ def test_the_command_line_says_which_it_is(
     from gradcam_video.cli import explain as command
 
     (tmp_path / "clip").mkdir()
-    from PIL import Image
-
     for t, frame in enumerate(clip().frames, 1):
         Image.fromarray(frame).save(tmp_path / "clip" / f"{t:05}.jpg")
     told = {}
@@ -223,6 +222,41 @@ def test_logits_that_are_no_numbers_are_refused_by_clip() -> None:
     model = gv.VideoModel(Net().eval(), list("ab"), SIDE, frames=FRAMES, quiet=True)
     with pytest.raises(gv.BadInput, match="array: Net gives logits that are not finite"):
         gv.explain(model, clip())
+
+
+def test_the_command_line_refuses_what_is_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gradcam_video.cli import explain as command
+
+    class Root(nn.Module):
+        """Gives nan for dark clips alone."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv3d(3, 4, 3, 2, 1), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.conv(x).mean((2, 3, 4))) * x.mean((1, 2, 3, 4))[:, None].sqrt()
+
+    for name, grey in (("dark", 20), ("light", 240)):
+        (tmp_path / name).mkdir()
+        for t in range(1, FRAMES + 1):
+            Image.new("RGB", (SIDE, SIDE), (grey,) * 3).save(tmp_path / name / f"{t:05}.jpg")
+    model = gv.VideoModel(Root().eval(), list("ab"), SIDE, frames=FRAMES, quiet=True)
+    monkeypatch.setattr(command, "model_from", lambda options: model)
+    paths = [str(tmp_path / name) for name in ("dark", "light")]
+    out = tmp_path / "out"
+    words = ["explain", *paths, "--out", str(out), "--only", "json", "--batch", "2"]
+    assert main(words) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert sum("dark: Root gives logits that are not finite" in line for line in told) == 1
+    assert [p.name for p in out.iterdir()] == ["light"]
+    with torch.no_grad():
+        model.net.get_parameter("fc.weight")[0, 0] = np.nan
+    assert main(["explain", paths[1], "--out", str(tmp_path / "none")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'fc.weight'" in line and not list((tmp_path / "none").iterdir())
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

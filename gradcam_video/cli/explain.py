@@ -19,6 +19,7 @@ from ..data.labels import find_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import SCOPES
+from ..models.finite import NotFinite
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
 from ..show.export import chosen_files
@@ -115,9 +116,11 @@ def run(options: argparse.Namespace) -> int:
             except BadInput as error:
                 failed += 1
                 complain(str(error))
-        done = _explained(options, model, [c for _, c in ready], true)
+        done = _explained_alone(options, model, [c for _, c in ready], true)
         for (folder, clip), e in zip(ready, done, strict=True):
             try:
+                if isinstance(e, NotFinite):
+                    raise e
                 _save(options, e.with_label(true), folder)
                 if clip.note:
                     print(f"{clip.source}: {clip.note}", file=sys.stderr)
@@ -127,6 +130,19 @@ def run(options: argparse.Namespace) -> int:
     if failed < len(jobs) + len(problems):
         _say_model(model)
     return BAD if failed else OK
+
+
+def _explained_alone(
+    options: argparse.Namespace, model: VideoModel, clips: list[Clip], true: str | None
+) -> list[Explanation] | list[Explanation | NotFinite]:
+    """The clips explained; where the answer to one is not finite, the others all the same."""
+    try:
+        return _explained(options, model, clips, true)
+    except NotFinite as error:
+        if len(clips) == 1:
+            return [error]
+        alone = (_explained_alone(options, model, [clip], true) for clip in clips)
+        return [e for (e,) in alone]
 
 
 def _explained(

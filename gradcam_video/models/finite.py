@@ -13,6 +13,10 @@ _STATISTICS = ("running_mean", "running_var")
 _known: WeakKeyDictionary[nn.Module, list[tuple[int, int]]] = WeakKeyDictionary()
 
 
+class NotFinite(BadInput):
+    """The answer to one clip is not finite; that to another may be."""
+
+
 @torch.no_grad()
 def need_finite_weights(net: nn.Module, name: str) -> None:
     """Refuse a network of which a weight is not finite.
@@ -51,12 +55,12 @@ def need_finite_answers(logits: Tensor, signed: Tensor, name: str, sources: list
     """Refuse logits (N, K) or maps (N, k, T', h, w) that are not finite.
 
     Raises:
-        BadInput: the first clip of which they are not.
+        NotFinite: the first clip of which they are not.
     """
     for what, values in (("logits", logits), ("maps", signed)):
         bad = ~torch.isfinite(values.flatten(1)).all(dim=1)
         if bad.any():
-            raise BadInput(
+            raise NotFinite(
                 f"{sources[int(bad.nonzero()[0])]}: {name} gives {what} that are not finite (nan "
                 "or inf), though its weights are: give it another clip or another precision"
             )
