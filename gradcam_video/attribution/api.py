@@ -153,6 +153,8 @@ def _need_model(model: Any) -> None:
             f"a {type(model).__name__} says nothing about its labels and its pixels: write "
             f"gv.explain(gv.VideoModel(net, labels=[…], size=…), clip)"
         )
+    if isinstance(model, str):
+        raise BadInput(f'{model!r} is a name: write gv.explain(gv.load_model("{model}"), clip)')
     raise BadInput(
         f"explain needs a model first, not a {type(model).__name__}: give gv.load_model(name), or "
         "gv.VideoModel(net, labels=[…])"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..data.arrays import GIVE, is_picture
@@ -25,7 +25,7 @@ def clips_of(given: Any, model: VideoModel) -> tuple[list[Clip], bool]:
     """
     if _is_one(given):
         return [_clip(given, model)], True
-    if not isinstance(given, Iterable):
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise _not_a_clip(given)
     several = list(given)
     if several and all(is_picture(one) for one in several):

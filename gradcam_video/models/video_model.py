@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, View
+from .initialisation import looks_untrained
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
 from .token_layout import TokenGrid
@@ -41,7 +42,8 @@ class VideoModel:
         frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
             the frames are spread over the whole video.
         name: for titles and files.
-        untrained: its weights are random; every output says so.
+        untrained: its weights are random; every output says so. None: told from the weights, see
+            `initialisation.py`.
         remark: one line that every output carries.
         inputs: for a network that does not take (N, 3, T, H, W): makes what it takes from that. A
             tuple is several arguments, a dict those with names, a list is one argument.
@@ -67,7 +69,7 @@ class VideoModel:
         frames: int = 16,
         fps: float | None = 4.0,
         name: str | None = None,
-        untrained: bool = False,
+        untrained: bool | None = None,
         remark: str = "",
         quiet: bool = False,
         inputs: Callable[[Tensor], Any] | None = None,
@@ -83,7 +85,8 @@ class VideoModel:
         self.resize = min(self.size) if resize is None else resize
         self.frames, self.fps = frames, fps
         self.name = name or type(net).__name__
-        self.untrained, self.remark = untrained, remark
+        self.untrained = looks_untrained(net) if untrained is None else untrained
+        self.remark = remark
         self._traces: dict[tuple[int, ...], Trace] = {}
         record = self.trace((3, frames, *self.size))
         self.labels = _names(labels, record.classes)
@@ -110,6 +113,15 @@ class VideoModel:
                 "%s: reading layer %r, activations (C, T', h, w) %s%s",
                 *(self.name, self.cam_layer, shape, tokens),
             )
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        rate = "spread evenly" if self.fps is None else f"{self.fps:g} a second"
+        mark = ", UNTRAINED" if self.untrained else ""
+        return (
+            f"VideoModel({self.name}{mark}: {len(self.labels)} classes ({self.output}), "
+            f"{self.frames} frames of {height}×{width}, {rate}, reading {self.cam_layer!r})"
+        )
 
     @property
     def device(self) -> torch.device:
