@@ -31,6 +31,7 @@ from ..errors import BadInput
 from ..models.modes import at_least_float32, evaluating
 from ..models.video_model import VideoModel
 from .catch import HeadGraphCatch, LayerCatch
+from .cost import counted
 
 GRADIENT_BYTES = 64 * 2**20
 """The gradients of one class are as large as A. So many bytes of them are held at once."""
@@ -132,7 +133,7 @@ def head_gradients(logits: Tensor, activations: Tensor, classes: Tensor) -> Iter
         BadInput: the logits do not depend on the activations.
     """
     several = max(1, GRADIENT_BYTES // (activations.numel() * activations.element_size()))
-    for some in classes.split(several):
+    for some in counted(classes.split(several), logits):
         # Row j is one in the logit some[j] of every clip: clips do not mix in a forward, so that
         # the gradient of the sum over clips is each clip's own.
         rows = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)
