@@ -251,7 +251,7 @@ class Explanation:
         return player(self, label, **options)
 
     def _repr_html_(self) -> str:
-        from .show.card import card
+        from .show.notebook_card import card
 
         return card(self)
 

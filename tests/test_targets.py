@@ -263,3 +263,34 @@ def test_layers_are_named_at_the_call() -> None:
     assert [len(es) for es in lists] == [2]
     with pytest.raises(gv.BadInput, match="nowhere"):
         gv.explain(model, clip(), cam_layer="nowhere")
+
+
+# --- many classes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_the_cost_of_many_classes_is_said_once(
+    slow: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from gradcam_video.attribution import cost, gradcam
+
+    monkeypatch.setattr(cost, "LONG", 0.0 if slow else 60.0)
+    counted: list[Any] = []
+
+    def progress(items: Any, what: str, **more: Any) -> Any:
+        counted.extend(items)
+        return items
+
+    monkeypatch.setattr(cost, "progress", progress)
+    model = model_of(MeanLinear(10), cam_layer="features.one")
+    right = gv.explain(model, clip())
+    caplog.clear()
+    monkeypatch.setattr(gradcam, "GRADIENT_BYTES", 1)  # one class at a time
+    counted.clear()
+    e = gv.explain(model, clip())
+    np.testing.assert_allclose(e.signed, right.signed, atol=1e-6)
+    lines = [r.getMessage() for r in caplog.records if "backward passes" in r.getMessage()]
+    assert len(lines) == slow and len(counted) == (9 if slow else 0)
+    if slow:
+        top = np.argsort(-e.logits)[:3].tolist()
+        assert "9 more classes" in lines[0] and f"classes={top}" in lines[0]
