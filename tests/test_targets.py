@@ -294,3 +294,94 @@ def test_the_cost_of_many_classes_is_said_once(
     if slow:
         top = np.argsort(-e.logits)[:3].tolist()
         assert "9 more classes" in lines[0] and f"classes={top}" in lines[0]
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+class TwoInputs(MeanLinear):
+    """Frames and their change, side by side in one map."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.change, self.join = nn.Conv3d(3, 8, 3, (1, 4, 4), 1), nn.Conv3d(16, 8, 1)
+
+    def forward(self, x: Tensor, change: Tensor) -> Tensor:
+        both = torch.cat([self.features(x), self.change(change)], 1)
+        return self.fc(self.join(both).relu().mean((2, 3, 4)))
+
+
+class Staged(nn.Module):
+    """A network whose layers are called as ResNet's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer3, self.layer4 = nn.Conv3d(3, 6, 3, 2, 1), nn.Conv3d(6, 8, 3, 1, 1)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.layer4(self.layer3(x).relu()).relu().mean((2, 3, 4)))
+
+
+def section(heading: str) -> str:
+    page = (ROOT / "docs" / "targets.md").read_text("utf-8")
+    (code,) = re.findall(
+        r"```python\n(.*?)```", page.split(f"\n## {heading}\n")[1].split("\n## ")[0], re.DOTALL
+    )
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "heading, net, label",
+    [
+        ("A class, or the difference of two", Staged(), "opening − closing"),
+        ("A regression", MeanLinear(1), "speed"),
+        ("How alike two clips are", MeanLinear(5), "similarity to other_clip.mp4"),
+        ("A network of two inputs", TwoInputs(), ""),
+        ("Any other number", Recurrent(), "target"),
+        ("Another layer, or several", Staged(), ""),
+    ],
+)
+def test_the_lines_of_the_page_run(
+    heading: str, net: nn.Module, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("my_clip.mp4", 0), ("other_clip.mp4", 1)):
+        pictures = np.random.default_rng(seed).integers(0, 256, (64, 48, 64, 3), dtype=np.uint8)
+        gv.show.write_mp4(pictures, name, fps=16)
+    code = section(heading)
+    lines = [line for line in code.splitlines() if line and not line.startswith("import")]
+    assert len(lines) <= 6
+    names: dict[str, Any] = {"gv": gv, "net": net.eval(), "mask": np.ones((48, 64), bool)}
+    if isinstance(net, Staged):
+        names["model"] = gv.VideoModel(net, ["opening", "closing"], size=32, quiet=True)
+    exec(code, names)
+    if heading.startswith("Another layer"):
+        cells = [names[name].grid.shape for name in ("coarse", "fine")]
+        assert cells == [(8, 16, 16)] * 2
+        return
+    e = names["e"]
+    assert np.abs(e.signed).max() > 0 and np.isfinite(e.signed).all()
+    assert e.output == ("softmax" if heading == "A network of two inputs" else "value")
+    assert e.labels == ((label,) if label else ("walks", "runs"))
+    if heading == "A regression":
+        summary = (tmp_path / "explained" / "summary.json").read_text("utf-8")
+        assert '"output": "value"' in summary
+
+
+def test_two_inputs_are_autograd_by_hand() -> None:
+    """MONAI tutorials #1483, SlowFast #307: a network of several inputs."""
+    model = model_of(
+        TwoInputs(), cam_layer="join", inputs=lambda x: (x, x.diff(dim=2, append=x[:, :, -1:]))
+    )
+    e = gv.explain(model, clip())
+    seen: list[Tensor] = []
+    x, _ = model.preprocess(clip())
+    handle = model.net.get_submodule("join").register_forward_hook(lambda *a: seen.append(a[2]))
+    values = model.net(x, torch.cat([x[:, :, 1:] - x[:, :, :-1], 0 * x[:, :, -1:]], 2))[0]
+    handle.remove()
+    for k, value in enumerate(values):
+        (gradient,) = torch.autograd.grad(value, seen[0], retain_graph=True)
+        signed = (gradient.mean((2, 3, 4), keepdim=True) * seen[0]).sum(1)[0]
+        np.testing.assert_allclose(e.signed[k], signed.detach(), atol=1e-5)
