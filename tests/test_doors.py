@@ -311,3 +311,11 @@ def test_every_output_of_a_random_network_says_so() -> None:
     assert "UNTRAINED" in repr(model)
     told = gv.VideoModel(network(), list("abc"), SIDE, frames=FRAMES, quiet=True, untrained=False)
     assert not told.untrained
+    trained(model.net, 1)  # it is told from the weights as they are now
+    assert not model.untrained and not gv.explain(model, PICTURES).untrained
+
+
+def test_a_random_network_made_faster_is_still_random() -> None:
+    net = Normed().eval()
+    model = gv.VideoModel(net, list("abcde"), SIDE, frames=FRAMES, quiet=True, cam_layer="conv")
+    assert model.faster().untrained and isinstance(net.norm, nn.Identity)

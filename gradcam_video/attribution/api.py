@@ -99,6 +99,7 @@ def explain(
     wanted = _wanted(model, classes)
     need_finite_weights(model.net, model.name)
     explanations: list[Explanation] = []
+    untrained = model.untrained
     for group in _batches(clips, batch or clips_at_once(model)):
         started = time.perf_counter()
         # First the clips as the network takes them, and where its cells lie on them.
@@ -135,7 +136,7 @@ def explain(
                     grid=Grid(*axes, view, align),
                     model=model.name,
                     method=method,
-                    untrained=model.untrained,
+                    untrained=untrained,
                     remark="; ".join(r for r in remarks if r),
                     seconds=seconds,
                     output=model.output or "softmax",

@@ -85,8 +85,7 @@ class VideoModel:
         self.resize = min(self.size) if resize is None else resize
         self.frames, self.fps = frames, fps
         self.name = name or type(net).__name__
-        self.untrained = looks_untrained(net) if untrained is None else untrained
-        self.remark = remark
+        self._untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
         record = self.trace((3, frames, *self.size))
         self.labels = _names(labels, record.classes)
@@ -122,6 +121,11 @@ class VideoModel:
             f"VideoModel({self.name}{mark}: {len(self.labels)} classes ({self.output}), "
             f"{self.frames} frames of {height}×{width}, {rate}, reading {self.cam_layer!r})"
         )
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the weights are random: as was said, or as they look now."""
+        return looks_untrained(self.net) if self._untrained is None else self._untrained
 
     @property
     def device(self) -> torch.device:
@@ -253,6 +257,7 @@ class VideoModel:
         The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
         The network is *changed*: for a network that is still to be trained, do not.
         """
+        self._untrained = self.untrained  # the norms that tell it are fused away
         fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
