@@ -225,6 +225,7 @@ def test_several_clips_and_copies_each_have_their_number() -> None:
         (9, "no class 9"),
         (gv.difference(0, 9), "no class 9"),
         (("a", "b", "c"), "a pair"),
+        (["a", "b"], "classes=[…]"),
         (1.5, "a pair"),
     ],
 )

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from ..progress_bar import progress
@@ -32,6 +33,8 @@ def counted(groups: Sequence[Tensor], logits: Tensor) -> Iterator[Tensor]:
     """
     started = time.perf_counter()
     yield groups[0]
+    if len(groups) > 1 and logits.is_cuda:
+        torch.cuda.synchronize(logits.device)  # a GPU works on after the call has returned
     seconds = (time.perf_counter() - started) * (len(groups) - 1)
     rest = groups[1:]
     if seconds > LONG:

@@ -97,7 +97,7 @@ def with_target(model: VideoModel, target: Any) -> tuple[VideoModel, int | str |
     """
     if isinstance(target, str | int | np.integer) and not isinstance(target, bool):
         return model, target if isinstance(target, str) else int(target)
-    if isinstance(target, tuple | list) and len(target) == 2:
+    if isinstance(target, tuple) and len(target) == 2:
         target = Difference(*target)
     if isinstance(target, Difference):
         pair = (_index(model, target.first), _index(model, target.second))
@@ -113,8 +113,8 @@ def with_target(model: VideoModel, target: Any) -> tuple[VideoModel, int | str |
         label = "target" if own in ("", "<lambda>") else str(own)
         return model.with_outputs(_Number(model, target, label), [label]), None
     raise BadInput(
-        f"target={target!r}: give a class, a pair of classes, or a function that makes (N,) "
-        "numbers of what the network gives"
+        f"target={target!r}: give a class, a pair (a, b) for their difference, or a function that "
+        "makes (N,) numbers of what the network gives; several classes are classes=[…]"
     )
 
 
