@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import tabletop
     from .attribution.api import METHODS, explain
     from .attribution.long_video import explain_windows
+    from .attribution.targets import difference, similarity
     from .data.clip import Clip, read_clip, read_windows
     from .data.datasets import SomethingSomething
     from .data.ground_truth import Truth
@@ -52,6 +53,7 @@ __all__ = [
     "Truth",
     "VideoModel",
     "check",
+    "difference",
     "explain",
     "explain_windows",
     "facts",
@@ -63,6 +65,7 @@ __all__ = [
     "read_clip",
     "read_windows",
     "save_model",
+    "similarity",
     "tabletop",
 ]
 
@@ -79,6 +82,7 @@ _HOMES = {
     "Truth": "data.ground_truth",
     "VideoModel": "models.video_model",
     "check": "lessons",
+    "difference": "attribution.targets",
     "explain": "attribution.api",
     "explain_windows": "attribution.long_video",
     "facts": "lessons",
@@ -90,6 +94,7 @@ _HOMES = {
     "read_clip": "data.clip",
     "read_windows": "data.clip",
     "save_model": "models.checkpoints",
+    "similarity": "attribution.targets",
 }
 _ROOMS = (
     "attribution",

@@ -15,7 +15,7 @@ import numpy as np
 
 from .data.labels import find_label
 from .errors import BadInput
-from .geometry import SCOPES, Grid
+from .geometry import SCOPES, Grid, energy
 
 if TYPE_CHECKING:  # only its attributes are used here, and its module reads videos
     from .data.clip import Clip
@@ -28,7 +28,7 @@ class Explanation:
     Attributes:
         clip: the frames that went in.
         labels: names of all K classes.
-        logits: float32 (K,), before softmax.
+        logits: float32 (K,), before softmax or sigmoid; of a network without them, its values.
         classes: int64 (k,), indices into `labels`, one per row of `maps`. All K unless a method is
             costly and fewer were asked for.
         signed: float32 (k, T', h, w), the maps before ReLU, not normalised. Those of Grad-CAM for a
@@ -38,6 +38,8 @@ class Explanation:
         untrained: the network has random weights; every picture says so.
         true_label: the clip's own label where it is known.
         remark: one line about the network or the method that every output carries.
+        output: what the numbers mean: "softmax", "sigmoid", "probability" (they are probabilities
+            already) or "value" (a regression, a difference: never shown as a probability).
     """
 
     clip: Clip
@@ -52,6 +54,7 @@ class Explanation:
     true_label: str | None = None
     remark: str = ""
     seconds: float = field(default=0.0, compare=False)
+    output: str = "softmax"
 
     @cached_property
     def maps(self) -> np.ndarray:
@@ -60,9 +63,16 @@ class Explanation:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, float32 (K,)."""
-        exps = np.exp(self.logits.astype(np.float64) - self.logits.max())
-        return (exps / exps.sum()).astype(np.float32)
+        """Softmax or sigmoid of the logits, or themselves where `output` says so, float32 (K,)."""
+        logits = self.logits.astype(np.float64)
+        if self.output == "sigmoid":
+            shown = 0.5 + 0.5 * np.tanh(logits / 2)  # 1 / (1 + exp(-logit)), and never overflows
+        elif self.output == "softmax":
+            exps = np.exp(logits - logits.max())
+            shown = exps / exps.sum()
+        else:
+            shown = logits
+        return shown.astype(np.float32)
 
     @property
     def empty(self) -> np.ndarray:
@@ -75,7 +85,10 @@ class Explanation:
         return [self.labels[k] for k in self.classes[self.empty]]
 
     def top(self, n: int = 2) -> list[tuple[str, float]]:
-        """The n most probable classes, [(label, probability), …], best first."""
+        """The n most probable classes, [(label, probability), …], best first.
+
+        Where `output` is "value": the largest values, [(label, value), …].
+        """
         best = np.argsort(-self.logits, kind="stable")[:n]
         return [(self.labels[k], float(self.probabilities[k])) for k in best]
 
@@ -171,9 +184,58 @@ class Explanation:
         """One class's raw map, brought to the frames: (T', h, w) -> (T, h, w)."""
         return np.tensordot(self.grid.frame_weights(), self.maps[row], axes=1)
 
+    def inside(self, mask: np.ndarray, label: str | int | None = None) -> float:
+        """The share of a class's positive evidence that lies inside a mask, 0..1.
+
+        The energy-based pointing game of Score-CAM (Wang et al. 2020, sec. 4.2), of the map as
+        `upsampled` draws it. A map without evidence has none inside: 0.
+
+        Args:
+            mask: bool (H, W), the same in every frame, or (T, H, W), in the clip's own pixels.
+            label: the class; None: the top class.
+
+        Raises:
+            BadInput: the mask has another shape, or is not bool.
+        """
+        mask = np.asarray(mask)
+        whole = (len(self.clip.times), *self.clip.frames.shape[1:3])
+        if mask.dtype != bool or mask.shape not in (whole, whole[1:]):
+            raise BadInput(
+                f"inside: the mask is {mask.dtype} {mask.shape}: give bool {whole[1:]} or {whole}"
+            )
+        return energy(self.upsampled(label), np.broadcast_to(mask, whole))
+
     def with_label(self, true_label: str | None) -> Explanation:
         """The same explanation, the clip's true label noted."""
         return replace(self, true_label=true_label)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Explanation:
+        """The explanation that `save` wrote: the numbers as they were, the frames as JPEGs.
+
+        Args:
+            path: the folder, or its explanation.npz.
+
+        Returns:
+            It draws and measures as the first one did. The frames come from player.html; where that
+            is missing, or the clip has more than 240 frames, they are black, and `clip.note` says
+            so.
+
+        Raises:
+            BadInput: no such file, or not one of `save`.
+        """
+        from .show.saved import read_saved
+
+        return cls(**read_saved(path))
+
+    def __repr__(self) -> str:
+        mark = ", UNTRAINED" if self.untrained else ""
+        steps, rows, columns = self.signed.shape[1:]
+        maps = f"{len(self.signed)} maps of {steps}×{rows}×{columns}"
+        number = "{:.4g}" if self.output == "value" else "{:.2f}"
+        best = ", ".join(f"{name} {number.format(value)}" for name, value in self.top(2))
+        about = f"{self.method} of {self.model or 'a network'}{mark}"
+        return f"Explanation({str(self.clip.source)!r}, {about}: {best} ({self.output}); {maps})"
 
     # Looking at it. Imported late: show/ knows this module, not the other way round.
     def sheet(self, label: str | int | None = None, **options: Any) -> Any:
@@ -188,8 +250,13 @@ class Explanation:
 
         return player(self, label, **options)
 
+    def _repr_html_(self) -> str:
+        from .show.notebook_card import card
+
+        return card(self)
+
     def save(self, folder: str | Path, **options: Any) -> list[Path]:
-        """Write all six outputs into a folder. See `gradcam_video.show.save`."""
+        """Write all six outputs into a folder, or `only` some. See `gradcam_video.show.save`."""
         from .show.export import save
 
         return save(self, folder, **options)

@@ -7,12 +7,14 @@ Whatever stops the writer, an exception, Ctrl-C or a loss of power, what was the
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import BadInput
 
@@ -21,6 +23,23 @@ def cannot_write(path: str | Path, error: OSError) -> BadInput:
     """The one line for a file or folder that cannot be written."""
     reason = error.strerror or str(error)
     return BadInput(f"cannot write {path}: {reason}; choose another folder or make room")
+
+
+def json_text(value: Any, what: str, **options: Any) -> str:
+    """A result as JSON.
+
+    Args:
+        value: dicts, lists, texts and numbers.
+        what: whose result it is, for the message.
+        options: of `json.dumps`.
+
+    Raises:
+        BadInput: a number is not finite: JSON has no nan.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError as error:
+        raise BadInput(f"{what}: a result is not finite (nan or inf), and JSON has none") from error
 
 
 @contextmanager

@@ -148,3 +148,17 @@ class Grid:
     def column_weights(self) -> np.ndarray:
         """Interpolation over original columns, float32 (W, w); zero where it did not look."""
         return self.columns.weights(self.view.input_columns()) * self.view.seen_columns()[:, None]
+
+
+def energy(drawn: np.ndarray, truth: np.ndarray) -> float:
+    """Sum of the map inside the truth / sum of the map, over the clip: 0..1.
+
+    The energy-based pointing game of Score-CAM (Wang et al. 2020, sec. 4.2), there with boxes. An
+    empty map has none in the truth: 0.
+
+    Args:
+        drawn: (T, R, C), not negative.
+        truth: bool (T, R, C).
+    """
+    total = float(drawn.sum())
+    return float(drawn.sum(where=truth)) / total if total > 0 else 0.0

@@ -97,7 +97,7 @@ class OnScreen:
         assert off.mean() < 0.7, (frame, choice, scope, cmap, off.mean())
         chosen = self.meta["classes"][choice]
         title = self.root.locator(".gcv-title").text_content()
-        assert f"“{chosen['name']}” ({chosen['percent']})" in title
+        assert f"“{chosen['name']}” ({chosen['answer']})" in title
         return pixels
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -15,9 +16,12 @@ from ..data.labels import find_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import Grid
+from ..models.finite import need_finite_answers, need_finite_weights
 from ..models.video_model import VideoModel
+from .inputs import clips_of
 from .methods import METHODS
 from .methods.base import Method
+from .targets import Difference, Target, with_target
 
 COPIES = 4
 """So many changed copies of a clip go through a CPU together: half the time of one by one, and
@@ -25,19 +29,23 @@ without a graph still small."""
 
 
 @overload
-def explain(model: VideoModel, clip: Clip, **options) -> Explanation: ...
+def explain(model: VideoModel, clip: Clip | str | Path | np.ndarray, **options) -> Explanation: ...
 @overload
 def explain(model: VideoModel, clip: Sequence[Clip], **options) -> list[Explanation]: ...
+@overload
+def explain(model: VideoModel, clip: Any, **options) -> Any: ...
 def explain(
     model: VideoModel,
-    clip: Clip | Sequence[Clip],
+    clip: Any,
     *,
     method: str = "gradcam",
     classes: Sequence[str | int] | None = None,
+    target: str | int | tuple[str | int, str | int] | Difference | Target | None = None,
+    cam_layer: str | Sequence[str] | None = None,
     batch: int | None = None,
     autocast: bool | torch.dtype = False,
     **options: Any,
-) -> Explanation | list[Explanation]:
+) -> Any:
     """Explain a clip, or several: the maps of every class from one forward.
 
     A few methods pay for each class anew (`METHODS[name].every_class` is false: those that go back
@@ -46,9 +54,17 @@ def explain(
 
     Args:
         model: from `load_model`, or a `VideoModel` of your own network.
-        clip: from `read_clip`; a list of clips gives a list of explanations.
+        clip: from `read_clip`; or a path, which is read with the model's frames and fps; or an
+            array, a tensor or a list of pictures, as `Clip.of` takes them. A list of clips gives a
+            list of explanations.
         method: one of `METHODS`.
         classes: names or indices; None: all K, or the top class where each costs anew.
+        target: what is explained instead of the classes. A class: the same as `classes=[…]`. A pair
+            ("a", "b"), or `difference("a", "b")`: y[a] - y[b], what speaks for one and against the
+            other. Or a function that makes (N,) numbers of what the network itself gives for N
+            clips, such as `lambda y: y[:, 0]` or `similarity(model, other_clip)`.
+        cam_layer: the layer that is read, instead of the model's own; several: a list of what
+            `explain` gives for each.
         batch: how many clips go through at once; None: one on a CPU, eight on a GPU. Clips are
             batched only while their frame counts agree. Changed copies of one clip go by the same
             number; None: four on a CPU.
@@ -59,13 +75,31 @@ def explain(
         Explanation with float32 arrays on the CPU, whatever the device; a list for a list.
 
     Raises:
-        BadInput: unknown method, option or class, a clip that the network cannot take, or a method
-            that does not apply to the network.
+        BadInput: unknown method, option, class or layer, a clip that the network cannot take, a
+            method that does not apply to the network, a target that gives something else, or
+            weights or logits that are not finite.
     """
     how = method_named(method, options)
+    _need_model(model)
+    clips, single = clips_of(clip, model)
+    if cam_layer is not None and not isinstance(cam_layer, str):
+        settings = {"method": method, "classes": classes, "target": target, **options}
+        settings |= {"batch": batch, "autocast": autocast}
+        return [
+            explain(model, clips[0] if single else clips, cam_layer=one, **settings)
+            for one in cam_layer
+        ]
+    if target is not None:
+        if classes is not None:
+            raise BadInput("both target= and classes= are given: leave one of them out")
+        model, one = with_target(model, target)
+        classes = None if one is None else [one]
+    if cam_layer is not None:
+        model = model.at(cam_layer)
     wanted = _wanted(model, classes)
-    clips = [clip] if isinstance(clip, Clip) else list(clip)
+    need_finite_weights(model.net, model.name)
     explanations: list[Explanation] = []
+    untrained = model.untrained
     for group in _batches(clips, batch or clips_at_once(model)):
         started = time.perf_counter()
         # First the clips as the network takes them, and where its cells lie on them.
@@ -79,12 +113,15 @@ def explain(
         if found.axes is not None:  # the cells are the method's own, and lie where it says
             axes, align = found.axes, "receptive-field"
         logits, signed = found.logits.float().cpu(), found.signed.float().cpu()
+        need_finite_answers(logits, signed, model.name, [str(c.source) for c in group])
         rows = np.arange(len(model.labels)) if wanted is None else wanted
         own = None if found.classes is None else found.classes.cpu().numpy()  # (N, k)
         seconds = (time.perf_counter() - started) / len(group)
         # Last an Explanation of each clip, which knows no network any more.
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
+            if cam_layer is not None:
+                remarks.append(f"layer {cam_layer}")
             if options:
                 remarks.append(f"{method}: {', '.join(f'{k}={v}' for k, v in options.items())}")
             if how.same_for_all:
@@ -99,12 +136,30 @@ def explain(
                     grid=Grid(*axes, view, align),
                     model=model.name,
                     method=method,
-                    untrained=model.untrained,
+                    untrained=untrained,
                     remark="; ".join(r for r in remarks if r),
                     seconds=seconds,
+                    output=model.output or "softmax",
                 )
             )
-    return explanations[0] if isinstance(clip, Clip) else explanations
+    return explanations[0] if single else explanations
+
+
+def _need_model(model: Any) -> None:
+    """Refuse a bare network, in one line that says what to write."""
+    if isinstance(model, VideoModel):
+        return
+    if isinstance(model, torch.nn.Module):
+        raise BadInput(
+            f"a {type(model).__name__} says nothing about its labels and its pixels: write "
+            f"gv.explain(gv.VideoModel(net, labels=[…], size=…), clip)"
+        )
+    if isinstance(model, str):
+        raise BadInput(f'{model!r} is a name: write gv.explain(gv.load_model("{model}"), clip)')
+    raise BadInput(
+        f"explain needs a model first, not a {type(model).__name__}: give gv.load_model(name), or "
+        "gv.VideoModel(net, labels=[…])"
+    )
 
 
 def clips_at_once(model: VideoModel) -> int:

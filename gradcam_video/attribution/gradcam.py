@@ -31,6 +31,7 @@ from ..errors import BadInput
 from ..models.modes import at_least_float32, evaluating
 from ..models.video_model import VideoModel
 from .catch import Caught, HeadGraphCatch, LayerCatch
+from .cost import counted
 
 CHECKPOINTED = (
     "the network checkpoints its activations with use_reentrant=True, of which torch gives no "
@@ -144,7 +145,7 @@ def head_gradients(
         BadInput: the logits do not depend on the activations.
     """
     size = sum(a.numel() * a.element_size() for a in cells)
-    for some in classes.split(max(1, GRADIENT_BYTES // size)):
+    for some in counted(classes.split(max(1, GRADIENT_BYTES // size)), logits):
         # Row j is one in the logit some[j] of every clip: clips do not mix in a forward, so that
         # the gradient of the sum over clips is each clip's own.
         rows = torch.zeros(len(some), *logits.shape, device=logits.device, dtype=logits.dtype)

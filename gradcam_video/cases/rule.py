@@ -147,6 +147,11 @@ class _Row:
                 f"{e.clip.source}: its true label is not known, so it cannot be a case; "
                 "give it one with e.with_label(…)"
             )
+        if e.output == "value":
+            raise BadInput(
+                f"{e.clip.source}: {e.model} gives a value, and cases are chosen by probability: "
+                "take a network that tells classes apart"
+            )
         self.place, self.explanation, self.note = place, e, e.clip.note
         self.true_label = e.labels[find_label(e.true_label, e.labels)]
         self.margin, self.kind = margin(e, self.true_label), kind_of(e, self.true_label)

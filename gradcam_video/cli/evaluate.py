@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..cases.clips import data_for
 from ..data.datasets import default_split
 from ..errors import BadInput
+from ..files import json_text
+from ..models.finite import need_finite_weights
 from ..training.accuracy import evaluate
 from .options import add_model_options, model_from, report_failures
 
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if options.batch < 1 or options.workers < 0:
         raise BadInput("--batch must be 1 or more, --workers 0 or more")
     model = model_from(options)
+    need_finite_weights(model.net, model.name)
     split = options.split or default_split(options.data, "train")
     data = data_for(model, options.data, split)
     result = evaluate(
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     )
     report_failures(result["failures"])
     result = {"model": model.name, "data": str(data), "split": split, **result}
-    print(json.dumps(result, indent=2) if options.json else table(result))
+    print(json_text(result, "the result", indent=2) if options.json else table(result))
     return 0
 
 

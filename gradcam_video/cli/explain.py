@@ -19,8 +19,10 @@ from ..data.labels import find_label
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import SCOPES
+from ..models.finite import NotFinite
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
+from ..show.export import chosen_files
 from .options import BAD, OK, add_model_options, complain, model_from
 
 
@@ -62,6 +64,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scope", default="clip", help="scale of the maps: clip, frame or classes")
     parser.add_argument("--cmap", default="inferno", help="colour map; jet is the post's")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ENDING",
+        help="write these alone: mp4, gif, png, html, npz, json (default: all six)",
+    )
     parser.add_argument("--batch", type=int, metavar="N", help="clips at once on a GPU (default 8)")
     parser.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
 
@@ -79,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"unknown scope {options.scope!r}: use one of {', '.join(SCOPES)}")
     if options.batch is not None and options.batch < 1:
         raise BadInput(f"--batch {options.batch}: give 1 or more")
+    chosen_files(options.only)  # a misspelt one is known before a network is loaded
     out = Path(options.out)
     _make_folder(out)
     jobs, problems = _jobs(options.paths, out)
@@ -107,9 +116,11 @@ def run(options: argparse.Namespace) -> int:
             except BadInput as error:
                 failed += 1
                 complain(str(error))
-        done = _explained(options, model, [c for _, c in ready], true)
+        done = _explained_alone(options, model, [c for _, c in ready], true)
         for (folder, clip), e in zip(ready, done, strict=True):
             try:
+                if isinstance(e, NotFinite):
+                    raise e
                 _save(options, e.with_label(true), folder)
                 if clip.note:
                     print(f"{clip.source}: {clip.note}", file=sys.stderr)
@@ -119,6 +130,19 @@ def run(options: argparse.Namespace) -> int:
     if failed < len(jobs) + len(problems):
         _say_model(model)
     return BAD if failed else OK
+
+
+def _explained_alone(
+    options: argparse.Namespace, model: VideoModel, clips: list[Clip], true: str | None
+) -> list[Explanation] | list[Explanation | NotFinite]:
+    """The clips explained; where the answer to one is not finite, the others all the same."""
+    try:
+        return _explained(options, model, clips, true)
+    except NotFinite as error:
+        if len(clips) == 1:
+            return [error]
+        alone = (_explained_alone(options, model, [clip], true) for clip in clips)
+        return [e for (e,) in alone]
 
 
 def _explained(
@@ -188,8 +212,11 @@ def _explain_whole(
 
 
 def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
-    e.save(folder, label=_drawn(options, e), scope=options.scope, cmap=options.cmap, **extra)
-    best = ", ".join(f"{label} {probability:.2f}" for label, probability in e.top(2))
+    look = {"scope": options.scope, "cmap": options.cmap}
+    e.save(folder, label=_drawn(options, e), only=options.only, **look, **extra)
+    number = "{:.4g}" if e.output == "value" else "{:.2f}"
+    best = ", ".join(f"{label} {number.format(value)}" for label, value in e.top(2))
+    best += "" if e.output in ("softmax", "probability") else f" ({e.output})"
     mark = "UNTRAINED: " if e.untrained else ""
     print(f"{e.clip.source}: {mark}{best} -> {folder}", flush=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from dataclasses import asdict
 from ..data.datasets import annotated_splits
 from ..data.integrity import Report, scan
 from ..errors import BadInput
+from ..files import json_text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     splits: Sequence[str] = [options.split] if options.split else annotated_splits(options.data)
     reports = [scan(options.data, name, options.classes, deep=options.deep) for name in splits]
     if options.json:
-        print(json.dumps({report.split: _plain(report) for report in reports}, indent=2))
+        print(
+            json_text({report.split: _plain(report) for report in reports}, "the report", indent=2)
+        )
     else:
         print("\n".join(map(str, reports)))
     if not any(report.good for report in reports):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from ..attribution.api import method_named
 from ..attribution.methods import METHODS
 from ..cases.clips import data_for
 from ..errors import BadInput
+from ..files import json_text
 from ..metrics.localisation import ALIGNS
 from ..metrics.scoring import score
 from .options import add_model_options, model_from
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         batch=options.batch,
         progress=True,
     )
-    print(json.dumps(result, indent=2) if options.json else score_table(result))
+    print(json_text(result, "the result", indent=2) if options.json else score_table(result))
     return 0
 
 

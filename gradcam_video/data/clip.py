@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,6 +67,47 @@ class Clip:
             span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
             rate = (len(times) - 1) / span if span > 0 else 4.0  # a single picture has no rate
             object.__setattr__(self, "fps", rate)  # the class is frozen for everyone else
+
+    @classmethod
+    def of(
+        cls, frames: Any, fps: float = 4.0, *, source: str = "array", start: float = 0.0
+    ) -> Clip:
+        """A clip of frames that lie in memory already.
+
+        Args:
+            frames: an array or tensor (T, H, W, 3), (T, 3, H, W) or, grey, (T, H, W), uint8 or
+                floats in 0..1; or a list of pictures, PIL's or arrays.
+            fps: how many of them a second; the times follow from it.
+            source: a name for messages and titles.
+            start: the second of the first frame.
+
+        Raises:
+            BadInput: it has another shape, one that may mean two things, or other values.
+
+        Example:
+            >>> Clip.of(np.zeros((16, 112, 112), np.uint8), fps=8).times[1]
+            np.float64(0.125)
+        """
+        from .arrays import frames_from
+
+        if not (_finite(fps) and fps > 0 and _finite(start)):
+            raise BadInput(f"{source}: fps={fps}, start={start}: give numbers, fps above 0")
+        pictures = frames_from(frames, source)
+        times = start + np.arange(len(pictures)) / fps
+        shown_once = np.zeros(len(pictures), dtype=bool)
+        return cls(pictures, times, shown_once, source, start=float(start), fps=float(fps))
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        spans = f"{self.times[0]:.2f}–{self.times[-1]:.2f} s"
+        repeats = f", {self.repeated.sum()} of them repeats" if self.repeated.any() else ""
+        frames = f"{len(self)} frames of {height}×{width}{repeats}"
+        return f"Clip({str(self.source)!r}: {frames}, {self.fps:.4g} a second, {spans})"
+
+    def _repr_html_(self) -> str:
+        from .notebook_strip import shown, strip
+
+        return strip([[self.frames[t] for t in shown(len(self))]], repr(self), self.note)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -199,10 +199,14 @@ def curves(
         for one in perturbed(x[n : n + 1], ranks[n], shares, baseline, insertion)
     )
     logits = torch.cat(list(_answers(model, copies, at_once)))  # (N · S, K)
-    logits = logits.double().unflatten(0, (len(x), len(shares)))  # (N, S, K)
+    logits = logits.double()
     rows, own = torch.arange(len(x)), torch.as_tensor(classes)
-    found = logits[rows, :, own], logits.softmax(dim=2)[rows, :, own]
-    return found[0].numpy(), found[1].numpy()
+
+    def of_classes(found: Tensor) -> np.ndarray:
+        """(N · S, K) -> (N, S)."""
+        return found.unflatten(0, (len(x), len(shares)))[rows, :, own].numpy()
+
+    return of_classes(logits), of_classes(model.activated(logits))
 
 
 def _answers(
@@ -508,7 +512,7 @@ def areas(
         list(_answers(model, copies(), None, autocast))
     ).double()  # (2 + ranks · inner, K)
     values: dict[tuple[str, str, str], float] = {}
-    for unit, found in (("logit", logits), ("probability", logits.softmax(dim=1))):
+    for unit, found in (("logit", logits), ("probability", model.activated(logits))):
         (whole, bare), rest = found[:2, target].tolist(), found[2:, target].numpy()
         rows = rest.reshape(len(ranks), -1)  # (ranks, inner)
         for (measure, who), place in place_of.items():

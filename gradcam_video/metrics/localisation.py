@@ -25,6 +25,7 @@ import numpy as np
 from ..data.ground_truth import Truth
 from ..errors import BadInput
 from ..geometry import SIGMA, Axis, Grid, View
+from ..geometry import energy as energy  # one of the measures; an Explanation needs it, too
 
 RASTER = 112
 """Short side of the raster on which maps and truth meet, in pixels: 14 × 8."""
@@ -224,20 +225,6 @@ def gaussian_map(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 # --- measures ---------------------------------------------------------------------------------
-
-
-def energy(drawn: np.ndarray, truth: np.ndarray) -> float:
-    """Sum of the map inside the truth / sum of the map, over the clip: 0..1.
-
-    The energy-based pointing game of Score-CAM (Wang et al. 2020, sec. 4.2), there with boxes. An
-    empty map has none in the truth: 0.
-
-    Args:
-        drawn: (T, R, C), not negative.
-        truth: bool (T, R, C).
-    """
-    total = float(drawn.sum())
-    return float(drawn.sum(where=truth)) / total if total > 0 else 0.0
 
 
 def normalised(score: float, uniform: float, oracle: float) -> float:

@@ -19,6 +19,7 @@ from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, View
 from .function_calls import LeftOut, module_names
+from .initialisation import looks_untrained
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
 from .reading import Reading
@@ -48,7 +49,8 @@ class VideoModel:
         frames, fps: what the network was trained on, used where a clip is read for it; fps=None:
             the frames are spread over the whole video.
         name: for titles and files.
-        untrained: its weights are random; every output says so.
+        untrained: its weights are random; every output says so. None: told from the weights, see
+            `initialisation.py`.
         remark: one line that every output carries.
         inputs: for a network that does not take (N, 3, T, H, W): makes what it takes from that. A
             tuple is several arguments, a dict those with names, a list is one argument.
@@ -74,7 +76,7 @@ class VideoModel:
         frames: int = 16,
         fps: float | None = 4.0,
         name: str | None = None,
-        untrained: bool = False,
+        untrained: bool | None = None,
         remark: str = "",
         quiet: bool = False,
         inputs: Callable[[Tensor], Any] | None = None,
@@ -91,7 +93,7 @@ class VideoModel:
         self.resize = min(self.size) if resize is None else resize
         self.frames, self.fps = frames, fps
         self.name = name or type(net).__name__
-        self.untrained, self.remark = untrained, remark
+        self._untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
         self._traced: list[nn.Module] = []
         record = self._first_trace()
@@ -123,6 +125,20 @@ class VideoModel:
                 "%s: reading layer %r, activations (C, T', h, w) %s%s",
                 *(self.name, self.cam_layer, shape, tokens),
             )
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        rate = "spread evenly" if self.fps is None else f"{self.fps:g} a second"
+        mark = ", UNTRAINED" if self.untrained else ""
+        return (
+            f"VideoModel({self.name}{mark}: {len(self.labels)} classes ({self.output}), "
+            f"{self.frames} frames of {height}×{width}, {rate}, reading {self.cam_layer!r})"
+        )
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the weights are random: as was said, or as they look now."""
+        return looks_untrained(self.net) if self._untrained is None else self._untrained
 
     @property
     def device(self) -> torch.device:
@@ -313,6 +329,7 @@ class VideoModel:
         The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
         The network is *changed*: for a network that is still to be trained, do not.
         """
+        self._untrained = self.untrained  # the norms that tell it are fused away
         fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format

@@ -97,14 +97,34 @@ def percent(probability: float) -> str:
     return f"{value:.0f} %" if 1 <= value <= 99 else f"{value:.1f} %"
 
 
+def answer(e: Drawable, value: float) -> str:
+    """What the network gives a class, in words: "62 %", "sigmoid 62 %", or "value 3.2".
+
+    Args:
+        e: whose `output` says which of them it is.
+        value: one of `e.probabilities`.
+    """
+    if e.output == "value":
+        return f"value {value:.4g}"
+    return f"sigmoid {percent(value)}" if e.output == "sigmoid" else percent(value)
+
+
+def best_words(e: Drawable) -> str:
+    """The line about the classes that come first; empty where there is but one."""
+    best = e.top(2)
+    if len(best) < 2:
+        return ""
+    return "top 2: " + " · ".join(f"{name} {answer(e, value)}" for name, value in best)
+
+
 def class_name(e: Drawable, row: int) -> str:
     """The name of the class of a row of maps."""
     return e.labels[e.classes[row]]
 
 
-def probability(e: Drawable, row: int) -> float:
-    """The probability of the class of a row of maps."""
-    return float(e.probabilities[e.classes[row]])
+def class_answer(e: Drawable, row: int) -> str:
+    """What the network gives the class of a row of maps, in words."""
+    return answer(e, float(e.probabilities[e.classes[row]]))
 
 
 def scope_words(scope: str) -> str:

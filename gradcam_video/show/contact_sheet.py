@@ -12,10 +12,10 @@ from ..errors import BadInput
 from .blend import at_size, lay_on, resize
 from .captions import (
     UNTRAINED,
+    best_words,
+    class_answer,
     class_name,
     font,
-    percent,
-    probability,
     rows_of,
     scope_words,
     wrap,
@@ -166,12 +166,12 @@ def _title(e: Drawable, rows: list[int], width: float) -> list[tuple[str, str, b
     for i, row in enumerate(rows):
         letter = f"{'ABCDEFGHIJ'[i % 10]}  " if len(rows) > 1 else ""
         words = "No positive evidence for" if e.empty[row] else "Evidence for"
-        name = f"{letter}{words} “{class_name(e, row)}” ({percent(probability(e, row))})"
+        name = f"{letter}{words} “{class_name(e, row)}” ({class_answer(e, row)})"
         lines.append((name, _colour(i) if letter else _INK, True, 17))
-    best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
     if e.true_label:
         lines.append((f"true label: {e.true_label}", _INK, False, 13))
-    lines.append((f"top 2: {best}", _INK, False, 13))
+    if best := best_words(e):
+        lines.append((best, _INK, False, 13))
     about = " · ".join(s for s in (e.model, e.method, e.clip.note, e.remark) if s)
     if about:
         lines.append((about, _SOFT, False, 12))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..files import atomic_files
+from ..files import atomic_files, json_text
 from .captions import class_name, rows_of
 from .contact_sheet import lay_out, thumbnail
 from .drawing import Drawing
@@ -42,6 +41,7 @@ def save(
     folder: str | Path,
     label: str | int | Sequence[str | int | None] | None = None,
     *,
+    only: str | Sequence[str] | None = None,
     fps: float | None = None,
     arrays: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
@@ -49,50 +49,106 @@ def save(
 ) -> list[Path]:
     """Write overlay.mp4, overlay.gif, sheet.png, player.html, explanation.npz and summary.json.
 
-    All six are written beside the folder first and moved into it at the end: after a failure, the
+    They are written beside the folder first and moved into it at the end: after a failure, the
     folder holds what it held before.
 
     Args:
         e: what to write.
         folder: created if missing; files of these six names in it are replaced.
         label: the class shown, or several side by side; None is the top class.
+        only: which of the six, by their names or their endings ("mp4", "sheet.png"); None is all.
         fps: of the video; None plays it in the clip's own time.
         arrays: more arrays for explanation.npz, or others in place of its own.
         summary: more entries for summary.json.
         look: scope, cmap, opacity and blend of the pictures, see `Look`.
 
     Returns:
-        The six paths, in the order above.
+        The paths of what was written, in the order above.
 
     Raises:
-        BadInput: an unknown label, a look or fps that does not fit; the folder cannot be written;
-            disk full.
+        BadInput: an unknown label or output, a look or fps that does not fit, numbers that are not
+            finite; the folder cannot be written; disk full.
     """
+    names = chosen_files(only)
     rows, drawn = rows_of(e, label), Look(**look)
     fps = _own_fps(e.clip.times) if fps is None else fps
-    with atomic_files(folder, FILES) as temporary:
+    with atomic_files(folder, names) as temporary:
         mp4, gif, png, page, npz, text = (temporary / name for name in FILES)
-        drawer = _FrameDrawer(e, rows, drawn)
-        with ThreadPoolExecutor(2) as pool:
-            # The encoder has threads of its own: while it works, this one writes all the rest
-            video = pool.submit(write_mp4, drawer.frames(), mp4, fps)
-            video.add_done_callback(lambda _: drawer.done.set())  # also if it never began
-            try:
+
+        def write_rest() -> None:
+            if page.name in names:
                 page.write_text(page_of(*payload(e, rows[0], drawn)), encoding="utf-8")
+            if npz.name in names:
                 held: dict[str, Any] = {**_arrays(e), **(arrays or {})}
                 np.savez(npz, **held)
+            if text.name in names:
                 words = {**_summary(e, rows, drawn, fps), **(summary or {})}
-                text.write_text(json.dumps(words, ensure_ascii=False, indent=2) + "\n", "utf-8")
-                drawer.done.wait()
-                if drawer.complete:  # else video.result() says what went wrong
+                words = json_text(words, str(folder), ensure_ascii=False, indent=2)
+                text.write_text(words + "\n", "utf-8")
+
+        if names & {mp4.name, gif.name, png.name}:
+            _draw(_FrameDrawer(e, rows, drawn), names, (mp4, gif, png), fps, write_rest)
+        else:
+            write_rest()
+    return [Path(folder) / name for name in FILES if name in names]
+
+
+def chosen_files(only: str | Sequence[str] | None) -> set[str]:
+    """Which of the six files are meant by names or endings.
+
+    Raises:
+        BadInput: one of them is none of these, or nothing is named.
+    """
+    if only is None:
+        return set(FILES)
+    asked = [only] if isinstance(only, str) else list(only)
+    chosen: set[str] = set()
+    for one in asked:
+        found = {name for name in FILES if str(one).removeprefix(".") in (name, *name.split("."))}
+        if not found:
+            endings = ", ".join(name.split(".")[1] for name in FILES)
+            raise BadInput(f"only: {one!r} is not written: choose from {endings}")
+        chosen |= found
+    if not chosen:
+        raise BadInput("only: nothing is named; leave it out to write all")
+    return chosen
+
+
+def _draw(
+    drawer: _FrameDrawer,
+    names: set[str],
+    paths: tuple[Path, Path, Path],
+    fps: float,
+    write_rest: Callable[[], None],
+) -> None:
+    """Write those of overlay.mp4, overlay.gif and sheet.png that are wanted, and all the rest."""
+    mp4, gif, png = paths
+    with ThreadPoolExecutor(2) as pool:
+        # The encoder has threads of its own: while it works, this one writes all the rest
+        encode = write_mp4 if mp4.name in names else _nowhere
+        video = pool.submit(encode, drawer.frames(), mp4, fps)
+        video.add_done_callback(lambda _: drawer.done.set())  # also if it never began
+        try:
+            write_rest()
+            drawer.done.wait()
+            if drawer.complete:  # else video.result() says what went wrong
+                animation = None
+                if gif.name in names:
                     animation = pool.submit(write_gif, drawer.for_gif, gif, fps / drawer.every)
+                if png.name in names:
                     drawer.sheet().write_png(png)
+                if animation is not None:
                     animation.result()
-            except BaseException:
-                drawer.stop.set()
-                raise
-            video.result()
-    return [Path(folder) / name for name in FILES]
+        except BaseException:
+            drawer.stop.set()
+            raise
+        video.result()
+
+
+def _nowhere(frames: Iterator[np.ndarray], path: Path, fps: float) -> None:
+    """Have every frame drawn, for those who keep what they need of it."""
+    for _ in frames:
+        pass
 
 
 class _FrameDrawer:
@@ -146,7 +202,7 @@ def _own_fps(times: np.ndarray) -> float:
 
 
 def _arrays(e: Drawable) -> dict[str, np.ndarray]:
-    """What explanation.npz holds: enough to draw every picture again."""
+    """What explanation.npz holds: all of an explanation but its frames."""
     grid = e.grid
     most = e.maps.reshape(len(e.maps), -1).max(axis=1)
     return {
@@ -160,10 +216,23 @@ def _arrays(e: Drawable) -> dict[str, np.ndarray]:
         # maps / scales lie in 0..1; an empty map is divided by 1
         "scales": np.where(most > 0, most, 1).astype(np.float32),
         "method": np.array(e.method),
+        "output": np.array(e.output),
         # where the cells lie: (offset, stride) in time, rows, columns of the input, and its crop
         "axes": np.array([(a.offset, a.stride) for a in (grid.time, grid.rows, grid.columns)]),
         "input_size": np.array([grid.view.rows, grid.view.columns]),
         "crop": np.array(grid.view.box),
+        "size": np.array(e.clip.frames.shape[1:3]),
+        "align": np.array(grid.align),
+        # what is in summary.json, too
+        "model": np.array(e.model),
+        "untrained": np.array(e.untrained),
+        "true_label": np.array(e.true_label or ""),
+        "remark": np.array(e.remark),
+        "source": np.array(str(e.clip.source)),
+        "note": np.array(e.clip.note),
+        "start": np.array(e.clip.start),
+        "clip_fps": np.array(e.clip.fps),
+        "seconds": np.array(float(e.seconds)),
     }
 
 
@@ -173,6 +242,7 @@ def _summary(e: Drawable, rows: list[int], look: Look, fps: float) -> dict[str, 
         "top": [[name, round(p, 6)] for name, p in e.top(5)],
         "model": e.model,
         "method": e.method,
+        "output": e.output,
         "seconds": round(float(e.seconds), 4),
         "empty_classes": e.empty_classes,
         "shown": [class_name(e, row) for row in rows],

@@ -124,8 +124,10 @@ def _title(e: Drawable, rows: list[int], scope: str) -> list[tuple[str, str, str
         lines.append((UNTRAINED, _ALARM, "bold"))
     if e.true_label:
         lines.append((f"true: {e.true_label}", _INK, "bold"))
-    two = "  ·  ".join(f"{name} {p:.2f}" for name, p in e.top(2))
-    lines.append((f"top-2: {two}", _INK, "bold"))
+    kind = "" if e.output in ("softmax", "probability") else f" ({e.output})"
+    number = "{:.4g}" if e.output == "value" else "{:.2f}"
+    two = "  ·  ".join(f"{name} {number.format(value)}" for name, value in e.top(2))
+    lines.append((f"top-{len(e.top(2))}{kind}: {two}", _INK, "bold"))
     wide = ACROSS * 0.92  # a pixel of the measuring font is a little less than one of the figure
     lines = [
         (part, colour, weight)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .blend import at_size, fit, lay_on, resize
-from .captions import UNTRAINED, block, class_name, font, frame_words, percent, probability
+from .captions import UNTRAINED, answer, block, class_answer, class_name, font, frame_words
 from .look import Look
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class FrameLayout:
         headings = [self._heading("original", "")]
         for row in rows:
             words = "no positive evidence for" if e.empty[row] else "evidence for"
-            words = f"{words} ({percent(probability(e, row))})"
+            words = f"{words} ({class_answer(e, row)})"
             headings.append(self._heading(words, class_name(e, row)))
         titles = np.full((max(h.shape[0] for h in headings), total, 3), BACK, np.uint8)
         caption = self._caption(total)
@@ -138,8 +138,8 @@ class FrameLayout:
         if e.true_label:
             right = e.true_label == best[0][0]
             lines.append((f"true label: {e.true_label}", GOOD if right else MARK, False))
-        for place, (name, p) in enumerate(best, 1):
-            lines.append((f"{place}. {percent(p)}  {name}", TEXT, False))
+        for place, (name, value) in enumerate(best, 1):
+            lines.append((f"{place}. {answer(e, value)}  {name}", TEXT, False))
         for remark in (e.remark, e.clip.note):
             if remark:
                 lines.append((remark, SOFT, False))

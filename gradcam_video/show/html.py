@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-import json
 from importlib import resources
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from ..files import json_text
 
 
 def asset(name: str, package: str = "gradcam_video.show") -> str:
@@ -39,7 +40,7 @@ def standalone(
         width: of the page at most, in pixels.
     """
     # "<" never reaches the HTML parser from a label or a file name
-    words = json.dumps(meta, ensure_ascii=False).replace("<", "\\u003c")
+    words = json_text(meta, title, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

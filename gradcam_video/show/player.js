@@ -317,8 +317,8 @@ function mount(root, meta, bytes, state, pick) {
     const chosen = meta.classes[choice];
     const empty = maps.most[choice] <= 0;
     title.textContent = empty
-      ? `No positive evidence for “${chosen.name}” (${chosen.percent})`
-      : `Evidence for “${chosen.name}” (${chosen.percent})`;
+      ? `No positive evidence for “${chosen.name}” (${chosen.answer})`
+      : `Evidence for “${chosen.name}” (${chosen.answer})`;
     moment.textContent = frames.words[frame];
     moment.classList.toggle("gcv-repeat", frames.repeated[frame]);
     const full = maps.fullBar(choice, scope), curve = maps.evidence(choice);
@@ -488,7 +488,7 @@ function page(root, meta, base64) {
   const button = make("button", "gcv-play", "Play", controls);
   button.type = "button";
   const opacity = labelled("opacity", slider(1, 0.05, state.opacity), controls);
-  const names = meta.classes.map((c) => `${c.percent}  ${c.name}`);
+  const names = meta.classes.map((c) => `${c.answer}  ${c.name}`);
   const choice = labelled("class", choices(names, state.choice), controls);
   choice.parentElement.className = "gcv-wide";
   const scope = labelled("scale", choices(meta.scopes.map((s) => s.title), state.scope), controls);

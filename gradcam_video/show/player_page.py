@@ -11,7 +11,14 @@ import numpy as np
 from ..errors import BadInput
 from ..geometry import SCOPES
 from .blend import GREY, UNSEEN, at_size, fit, resize
-from .captions import UNTRAINED, class_name, frame_spoken, frame_words, percent, probability
+from .captions import (
+    UNTRAINED,
+    best_words,
+    class_answer,
+    class_name,
+    frame_spoken,
+    frame_words,
+)
 from .html import asset, in_frame, jpeg, standalone
 from .look import Look, LookOptions, palette
 
@@ -68,9 +75,7 @@ def payload(
     grid, view = small.grid, small.grid.view
     step = np.median(np.diff(e.clip.times[shown])) if len(shown) > 1 else 0.25
     meta: dict[str, Any] = {
-        "classes": [
-            {"name": class_name(e, r), "percent": percent(probability(e, r))} for r in rows
-        ],
+        "classes": [{"name": class_name(e, r), "answer": class_answer(e, r)} for r in rows],
         "frames": {
             "width": across,
             "height": height,
@@ -225,10 +230,8 @@ def page_of(meta: dict[str, Any], data: bytes) -> str:
 
 def _about(e: Drawable, frames: int, classes: int) -> list[str]:
     """The small lines under the picture."""
-    best = " · ".join(f"{name} {percent(p)}" for name, p in e.top(2))
-    lines = [f"top 2: {best}"]
-    if e.true_label:
-        lines.insert(0, f"true label: {e.true_label}")
+    lines = [f"true label: {e.true_label}"] if e.true_label else []
+    lines += [line for line in [best_words(e)] if line]
     about = " · ".join(s for s in (e.model, e.method, Path(str(e.clip.source)).name) if s)
     lines += [s for s in (about, e.clip.note, e.remark) if s]
     if frames < len(e.clip.times):

@@ -72,7 +72,7 @@ class Player(ipywidgets.VBox):
             readout=False,
             layout=ipywidgets.Layout(width="auto", margin=ends),
         )
-        names = [f"{c['percent']}  {c['name']}" for c in meta["classes"]]
+        names = [f"{c['answer']}  {c['name']}" for c in meta["classes"]]
         self.class_dropdown = pick("class", names, start["choice"])
         self.opacity_slider = ipywidgets.FloatSlider(
             min=0,

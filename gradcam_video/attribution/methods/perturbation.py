@@ -103,11 +103,11 @@ class RISE(Method):
 
     signed[k, i] = 1 / (n * p) * sum over n random masks m of  (p[k](x * m) - mean of p[k]) * m[i]
 
-    p[k] is the probability of class k, p the share that a mask lets through. The paper leaves out
-    "- mean of p[k]": its map is positive everywhere. With it, zero is where seeing a cell does not
-    matter, and cells that chance showed more often gain nothing by it. A mask is a coarse grid of
-    zeros and ones, moved by a random part of a cell and linear in between. Its forward gives the
-    scores of all K classes.
+    p[k] is the probability of class k (its value where the network gives none), p the share that a
+    mask lets through. The paper leaves out "- mean of p[k]": its map is positive everywhere. With
+    it, zero is where seeing a cell does not matter, and cells that chance showed more often gain
+    nothing by it. A mask is a coarse grid of zeros and ones, moved by a random part of a cell and
+    linear in between. Its forward gives the scores of all K classes.
 
     Args:
         masks: how many; each is a forward. The paper takes 4,000 to 8,000 for a picture.
@@ -143,7 +143,7 @@ class RISE(Method):
             scores, seen = [], []
             for pixels, cells in self._masks(x, axes, context.at_once):
                 masked = pixels * x + (1 - pixels) * b  # (b, 3, T, H, W)
-                scores.append(context.logits([masked]).softmax(dim=1)[:, wanted])
+                scores.append(context.model.activated(context.logits([masked]))[:, wanted])
                 seen.append(cells)
             score, mask = torch.cat(scores), torch.cat(seen)  # (n, k), (n, T, h, w)
             score = score - score.mean(dim=0)
@@ -177,7 +177,8 @@ class TemporalMask(Method):
 
     m = argmin of  sparse * sum_t |m[t]| + smooth * sum_t |m[t+1] - m[t]|^3 + p[k](x changed by m)
 
-    m[t] in 0..1 is how far moment t is taken away, p[k] the probability of class k:
+    m[t] in 0..1 is how far moment t is taken away, p[k] the probability of class k (its value where
+    the network gives none):
 
     - "freeze": x'[t] = (1 - m[t]) * x[t] + m[t] * x'[t-1], the picture stands still;
     - "reverse": x'[t] = (1 - m[t]) * x[t] + m[t] * x[mirrored t], every run of moments with m > 0.1
@@ -225,7 +226,7 @@ class TemporalMask(Method):
             with torch.no_grad():
                 changed = self._score(context, x, found[0], own[0])
             done = {"freeze": "frozen", "reverse": "reversed"}[self.change]
-            label, whole = context.model.labels[first], y.softmax(0)[first]
+            label, whole = context.model.labels[first], context.model.activated(y[None])[0, first]
             remarks.append(f"{label}: {whole:.3f}, with the marked moments {done} {changed:.3f}")
         signed = torch.stack(masks)[..., None, None]  # (N, k, T, 1, 1)
         axes = (Axis(frames, frames, 0.0, 1.0), *pixel_axes(context.x, 1)[1:])
@@ -261,9 +262,9 @@ class TemporalMask(Method):
         return run_of_ones.clamp(0.05, 0.95)
 
     def _score(self, context: ForwardContext, x: Tensor, m: Tensor, k: Tensor) -> Tensor:
-        """Probability of class k for the clip changed by m (T)."""
+        """Probability of class k, or its value, for the clip changed by m (T)."""
         changed = frozen(x, m) if self.change == "freeze" else reversed_in(x, m)
-        return context.forward(changed)[0].softmax(dim=0)[k]
+        return context.model.activated(context.forward(changed))[0, k]
 
 
 def frozen(x: Tensor, m: Tensor) -> Tensor:
