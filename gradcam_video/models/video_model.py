@@ -17,6 +17,7 @@ from ..errors import BadInput
 from ..geometry import Axis, View
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
+from .preprocessing import Preprocessing
 from .token_layout import TokenGrid
 from .trace import Trace, half_pixel_axes, trace_forward
 
@@ -32,7 +33,8 @@ class VideoModel:
         net: any module that maps (N, 3, T, H, W) to logits (N, K), before softmax.
         labels: the K names, in a list or as {index: name}; None: they are numbered.
         size: input side in pixels, or (height, width).
-        mean, std: per channel, of pixels in 0..1.
+        mean, std: per channel, of pixels in 0..1: three of each, or one of each for a network of
+            grey frames, (N, 1, T, H, W).
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
             None: found by a trial forward, and said aloud.
         fold: how that layer's output becomes (N, C, T', h, w); None: the trial forward says so.
@@ -48,6 +50,8 @@ class VideoModel:
         outputs: for a network that does not give (N, K): makes that from what it gives.
         output: the kind of output, "softmax", "sigmoid" or "value" (see `outputs.py`); None:
             recognised.
+        preprocessing: in place of `size`, `resize`, `mean` and `std`: pixels made as another
+            library makes them.
 
     Raises:
         BadInput: labels and logits do not match, or the layer does not exist.
@@ -58,8 +62,8 @@ class VideoModel:
         net: nn.Module,
         labels: Sequence[str] | Mapping[int, str] | None = None,
         size: int | tuple[int, int] = 224,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: float | Sequence[float] = IMAGENET_MEAN,
+        std: float | Sequence[float] = IMAGENET_STD,
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
@@ -73,19 +77,22 @@ class VideoModel:
         inputs: Callable[[Tensor], Any] | None = None,
         outputs: Callable[[Any], Tensor] | None = None,
         output: str | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
         if output is not None and output not in KINDS:
             raise BadInput(f"unknown kind of output {output!r}: use one of {', '.join(KINDS)}")
         self.net = net
         self.inputs, self.outputs = inputs, outputs
-        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        self.mean, self.std = tuple(mean), tuple(std)
-        self.resize = min(self.size) if resize is None else resize
+        if preprocessing is None:
+            short = size if isinstance(size, int) else min(size)
+            scaled = short if resize is None else resize
+            preprocessing = Preprocessing.of(size, scaled, mean, std)
+        self.preprocessing = preprocessing
         self.frames, self.fps = frames, fps
         self.name = name or type(net).__name__
         self.untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
-        record = self.trace((3, frames, *self.size))
+        record = self.trace((self.channels, frames, *self.size))
         self.labels = _names(labels, record.classes)
         self.output = output or ("sigmoid" if record.classes == 1 else "softmax")
         if record.classes != len(self.labels):
@@ -110,6 +117,31 @@ class VideoModel:
                 "%s: reading layer %r, activations (C, T', h, w) %s%s",
                 *(self.name, self.cam_layer, shape, tokens),
             )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of what the network sees, in pixels."""
+        return self.preprocessing.size
+
+    @property
+    def resize(self) -> int | tuple[int, int]:
+        """What a frame is scaled to before the crop: its short side, or (height, width)."""
+        return min(self.size) if self.preprocessing.resize is None else self.preprocessing.resize
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per channel, of pixels in 0..1."""
+        return self.preprocessing.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Per channel, of pixels in 0..1."""
+        return self.preprocessing.std
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: 3 for colour, 1 for grey frames."""
+        return self.preprocessing.channels
 
     @property
     def device(self) -> torch.device:
@@ -169,7 +201,7 @@ class VideoModel:
         """
         other = copy.copy(self)
         other.outputs, other.output, other._traces = outputs, output, {}
-        record = other.trace((3, self.frames, *self.size))
+        record = other.trace((self.channels, self.frames, *self.size))
         other.labels = _names(labels, record.classes)
         return other
 
@@ -177,7 +209,7 @@ class VideoModel:
         """The same model reading another layer. Weights are shared, nothing is copied."""
         other = copy.copy(self)
         other._own_tokens = None
-        other.trace((3, self.frames, *self.size)).token_grid(cam_layer)
+        other.trace((self.channels, self.frames, *self.size)).token_grid(cam_layer)
         other.cam_layer = cam_layer
         return other
 
@@ -198,42 +230,13 @@ class VideoModel:
         """A clip's frames as the network wants them, and which part of the picture they show.
 
         Returns:
-            x, float (1, 3, T, h, w) on the model's device, and the `View`.
+            x, float (1, C, T, h, w) on the model's device, and the `View`. C is `channels`.
         """
         frames = torch.from_numpy(np.ascontiguousarray(clip.frames)).permute(0, 3, 1, 2)  # T,3,H,W
-        height, width = frames.shape[-2:]
-        rows, columns = self._resized(height, width)
-        if (rows, columns) != (height, width):
-            frames = nn.functional.interpolate(
-                frames, (rows, columns), mode="bilinear", antialias=True
-            )
-        top, left = (rows - self.size[0]) // 2, (columns - self.size[1]) // 2
-        frames = frames[..., top : top + self.size[0], left : left + self.size[1]]
-        scale = 1 / (255 * torch.tensor(self.std))
-        shift = torch.tensor(self.mean) / torch.tensor(self.std)
-        x = frames.to(self.device).float()
-        x = x * scale.to(x.device).view(3, 1, 1) - shift.to(x.device).view(3, 1, 1)
-        x = x.permute(1, 0, 2, 3).unsqueeze(0).to(self.dtype)  # (1, 3, T, h, w)
-        # In original pixels: the resize is undone by the ratio of the sides.
-        down, right = height / rows, width / columns
-        view = View(
-            height,
-            width,
-            *self.size,
-            top=top * down,
-            left=left * right,
-            bottom=(top + self.size[0]) * down,
-            right=(left + self.size[1]) * right,
-        )
+        view = self.preprocessing.view(*frames.shape[-2:])
+        x = self.preprocessing.normalised(self.preprocessing.cut(frames).to(self.device))
+        x = x.permute(1, 0, 2, 3).unsqueeze(0).to(self.dtype)  # (1, C, T, h, w)
         return x.contiguous(memory_format=memory_format(self.net)), view
-
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
-        """Size of the frame before the crop: never smaller than the crop."""
-        if not isinstance(self.resize, int):
-            return max(self.resize[0], self.size[0]), max(self.resize[1], self.size[1])
-        ratio = self.resize / min(height, width)
-        rows, columns = round(height * ratio), round(width * ratio)
-        return max(rows, self.size[0]), max(columns, self.size[1])
 
     def faster(self) -> VideoModel:
         """Fuse every batch norm with the convolution before it and store channels last.
@@ -241,7 +244,7 @@ class VideoModel:
         The logits stay the same to rounding, a CPU forward takes about three quarters of the time.
         The network is *changed*: for a network that is still to be trained, do not.
         """
-        fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
+        fuse_conv_bn(self.net, self.trace((self.channels, self.frames, *self.size)))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)

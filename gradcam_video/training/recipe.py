@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ..data.augment import Augment
 from ..data.labels import normalise_label
 from ..errors import BadInput
+from ..models.building import global_draws
 from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
@@ -267,7 +268,7 @@ def build(
         BadInput: as `load_model`; or the last layer cannot be replaced.
     """
     weights = {"none": None}.get(network.weights, network.weights)
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), global_draws():  # the last layer's are drawn after the others
         torch.manual_seed(seed)
         model = load_model(
             network.name,
