@@ -254,16 +254,20 @@ def _processor(folder: Path, config: Any) -> Any:
     }
     video, image, both = (given.get(file) for file in PREPROCESSING)
     video = (both or {}).get("video_processor", video)
+    content = video or (both or {}).get("image_processor", image) or {}
+    more: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    own = {}
+    if "crop_size" not in content:  # older files; the classes know one size, networks have many
+        own["crop_size"] = dict(zip(("height", "width"), _input_size(config), strict=True))
     find = auto.AutoImageProcessor if video is None else auto.AutoVideoProcessor
     try:
-        return find.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return find.from_pretrained(folder, **more, **own)
     except (ValueError, OSError, ImportError, AttributeError):
-        content = video or (both or {}).get("image_processor", image)
-        if content is None or config.model_type not in PROCESSORS:
+        if not content or config.model_type not in PROCESSORS:
             raise
         named = ("video_processor_type", "image_processor_type", "feature_extractor_type")
         kept = {key: value for key, value in content.items() if key not in named}
-        return getattr(auto, PROCESSORS[config.model_type])(**kept)
+        return getattr(auto, PROCESSORS[config.model_type])(**kept, **own)
 
 
 def _options(processor: Any, config: Any) -> dict[str, Any]:
