@@ -155,7 +155,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
         partial(
             _hub,
             "videoprism-ucf101",
-            image_size=36,
+            image_size=(36, 72),
             num_frames=8,
             hidden_size=24,
             intermediate_size=32,
@@ -163,7 +163,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
             num_spatial_layers=2,
             num_temporal_layers=2,
         ),
-        (8, 36, 36),
+        (8, 36, 72),
     ),
 }
 

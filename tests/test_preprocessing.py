@@ -428,6 +428,18 @@ def test_labels_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert load_model(tmp_path).labels == tuple(names.values())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("frames", "says"), [(7, "of 7 frames the last frame is never"), (8, "")])
+def test_frames_that_no_patch_sees_are_told(frames: int, says: str, tmp_path: Path) -> None:
+    """V-JEPA 2's patches are two frames long; of seven frames the last is in none of them."""
+    net = folder_of("vjepa2", tmp_path, frames_per_clip=frames)
+    model = load_model(tmp_path)
+    assert model.remark.startswith(says) and bool(model.remark) == bool(says)
+    x = torch.randn(1, 3, frames, S, S, requires_grad=True)
+    (slope,) = torch.autograd.grad(net(x.transpose(1, 2)).logits.sum(), x)
+    assert bool((slope[:, :, -1] == 0).all()) == bool(says)
+
+
 @pytest.mark.parametrize("config", [True, False])
 def test_an_adapters_folder_is_one_true_line(config: bool, tmp_path: Path) -> None:
     """As `peft` writes it: LoRA's folder holds no network."""

@@ -521,7 +521,7 @@ PROCESSORS = {
     }),
     "videoprism-ucf101": ("video_preprocessor_config.json", {
         "video_processor_type": "LlavaOnevisionVideoProcessor", "do_normalize": False,
-        "size": {"height": 36, "width": 36},
+        "size": {"height": 36, "width": 72},
     }),
 }  # fmt: skip
 
@@ -551,7 +551,7 @@ def test_a_folder_as_on_the_hub_is_read(name: str, tmp_path: Path) -> None:
     assert model.fps == {"vjepa2-ssv2": 3.0}.get(name)
     assert model.labels == TEMPLATES and not model.untrained and model.name == name
     assert list(model.mean) == PROCESSORS[name][1].get("image_mean", [0, 0, 0])
-    sizes = {"videomae-ssv2": 40, "timesformer-ssv2": 32, "videoprism-ucf101": (36, 36)}
+    sizes = {"videomae-ssv2": 40, "timesformer-ssv2": 32, "videoprism-ucf101": (36, 72)}
     assert model.resize == sizes.get(name, 36)
     x = clips(model, 1)
     with torch.no_grad():

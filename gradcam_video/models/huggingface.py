@@ -231,7 +231,7 @@ def named_processor(name: str, config: Any) -> Any:
     sides = _input_size(config)
     kind, pixels = PROCESSORS[config.model_type], HUB[name].pixels
     size: dict[str, int] = {"height": sides[0], "width": sides[1]}
-    require("torchvision", "networks", f"the preprocessing of {name}")
+    require("torchvision", "hf", f"the preprocessing of {name}")
     make = getattr(_transformers(name), kind)
     if kind == "LlavaOnevisionVideoProcessor":  # it crops nothing
         return make(size=size, **pixels)
@@ -245,7 +245,7 @@ def _processor(folder: Path, config: Any) -> Any:
     below them. Only where none is named, or one that `transformers` has no more, it is that of the
     network.
     """
-    require("torchvision", "networks", f"the preprocessing of {folder.name}")
+    require("torchvision", "hf", f"the preprocessing of {folder.name}")
     auto = _transformers(folder.name)
     given = {
         file: json.loads((folder / file).read_text())
@@ -275,11 +275,24 @@ def _options(processor: Any, config: Any) -> dict[str, Any]:
     problem = config.problem_type
     if problem is None and config.num_labels == 1:
         problem = "regression"  # as the loss functions of `transformers` take it
+    frames = getattr(config, "frames_per_clip", None) or config.num_frames
     return {
         "preprocessing": preprocessing(processor, _input_size(config)),
-        "frames": getattr(config, "frames_per_clip", None) or config.num_frames,
+        "frames": frames,
         "output": OUTPUTS.get(problem),
+        "remark": _unseen(config, frames),
     }
+
+
+def _unseen(config: Any, frames: int) -> str:
+    """A remark where the frames do not fill the network's patches, which are some frames long."""
+    tube = getattr(config, "tubelet_size", 1)
+    tube = tube if isinstance(tube, int) else int(tube[0])
+    left = frames % tube if frames > tube else 0
+    if not left:
+        return ""
+    last = "frame is" if left == 1 else f"{left} frames are"
+    return f"of {frames} frames the last {last} never seen: its patches are {tube} frames long"
 
 
 def preprocessing(processor: Any, sides: tuple[int, int]) -> Preprocessing:
