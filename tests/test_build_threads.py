@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import gradcam_video as gv
 from gradcam_video.models import huggingface as hub
 from gradcam_video.models import torchvision_nets
-from gradcam_video.models.building import building, global_draws
+from gradcam_video.models.construction import building, global_draws
 from gradcam_video.models.fx_rewrite import _Tracer
 from gradcam_video.models.registry import load_model
 

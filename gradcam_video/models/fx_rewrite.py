@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from ..errors import BadInput
-from .building import LOCK
+from .construction import LOCK
 
 
 class CannotInflate(BadInput):
@@ -163,7 +163,7 @@ class _Tracer(fx.Tracer):
 
     While it traces, `torch.fx` has `nn.Module.__call__` and `__getattr__` of the whole process
     replaced by calls of the two methods below. What another thread does meanwhile, with networks of
-    its own, passes through them untouched. `building.LOCK` keeps two tracers apart.
+    its own, passes through them untouched. `construction.LOCK` keeps two tracers apart.
     """
 
     proxy_buffer_attributes = True

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..data.labels import TEMPLATES, normalise_label
 from ..errors import BadInput, require
-from .building import building
+from .construction import building
 from .preprocessing import Preprocessing
 
 CONFIG = "config.json"

@@ -24,8 +24,8 @@ from torch import nn
 from ..data.labels import TEMPLATES
 from ..errors import BadInput, require
 from . import huggingface as hub
-from .building import building
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
+from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
 from .model_names import INFLATABLE, KINETICS, SHIPPED

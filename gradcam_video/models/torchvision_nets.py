@@ -17,8 +17,8 @@ from torchvision.models import get_model, get_model_weights
 
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
-from .building import building
 from .checkpoints import classes_of, load_state, read_weights
+from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
 from .model_names import KINETICS

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from ..data.augment import Augment
 from ..data.labels import normalise_label
 from ..errors import BadInput
-from ..models.building import global_draws
 from ..models.checkpoints import SHIPPED_WEIGHTS
+from ..models.construction import global_draws
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
 from ..models.model_names import INFLATABLE, KINETICS
