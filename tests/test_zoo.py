@@ -203,7 +203,7 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
         net = models.BUILDERS[name]({}, K)
     if name in hub.HUB:
         config = net.net.config
-        options = hub._options(hub.named_processor(name, config), config)
+        options = hub.options_of(hub.named_processor(name, config), config)
     else:
         options = torchvision_nets.published(name)[1]
     shape = (3, options["frames"], *options["preprocessing"].size)
@@ -402,8 +402,8 @@ def test_rates_and_sizes_are_those_of_the_recipes() -> None:
         assert f"frame_rate={fps:g}`" in recipe
         if name.startswith(("mvit", "swin")):
             assert f"clip_len={frames}`" in recipe
-    assert torchvision_nets.published("mvit_v2_s")[1]["resize"] == 256
-    assert torchvision_nets.published("r3d_18")[1]["resize"] == (128, 171)
+    assert torchvision_nets.published("mvit_v2_s")[1]["preprocessing"].resize == 256
+    assert torchvision_nets.published("r3d_18")[1]["preprocessing"].resize == (128, 171)
 
 
 def test_i3d_is_as_published() -> None:

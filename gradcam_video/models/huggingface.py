@@ -180,7 +180,7 @@ def read_folder(folder: Path) -> Loaded:
             net, found = auto.AutoModelForVideoClassification.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
             )
-        options = _options(_processor(folder, net.config), net.config)
+        options = options_of(_processor(folder, net.config), net.config)
     except BadInput:
         raise
     except Exception as error:  # what a parser raises on files of another kind is not listed
@@ -216,7 +216,7 @@ def untrained(name: str, classes: int = len(TEMPLATES), **options: Any) -> Loade
     made = untrained_network(name, classes, **options)
     config: Any = made.net.config
     labels = TEMPLATES if classes == len(TEMPLATES) else tuple(f"class {k}" for k in range(classes))
-    return Loaded(made, labels, _options(named_processor(name, config), config))
+    return Loaded(made, labels, options_of(named_processor(name, config), config))
 
 
 def _transformers(name: str) -> Any:
@@ -270,7 +270,7 @@ def _processor(folder: Path, config: Any) -> Any:
         return getattr(auto, PROCESSORS[config.model_type])(**kept, **own)
 
 
-def _options(processor: Any, config: Any) -> dict[str, Any]:
+def options_of(processor: Any, config: Any) -> dict[str, Any]:
     """What `VideoModel` needs to know, from a processor and the network's configuration."""
     problem = config.problem_type
     if problem is None and config.num_labels == 1:
