@@ -192,6 +192,46 @@ def test_a_folder_of_the_hub_leaves_the_generator(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_folders_of_the_hub_in_four_threads(dtype: torch.dtype, tmp_path: Path) -> None:
+    """`transformers` replaces torch.nn.init, torch.linspace and the default type meanwhile."""
+    transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
+    net = hub.untrained_network("videomae-ssv2", 3, **TINY).net.to(dtype)
+    net.save_pretrained(tmp_path)
+    transformers.VideoMAEImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(
+        tmp_path
+    )
+    whole = {**vars(nn.init), "linspace": torch.linspace, "tie": type(net).tie_weights}
+    x = torch.randn(1, 3, 8, 32, 32)
+    answers: list[Tensor] = []
+    types: set[torch.dtype] = set()
+    done = threading.Event()
+
+    def load() -> None:
+        with torch.no_grad():
+            answers.append(load_model(tmp_path).forward(x))
+
+    def watch() -> None:
+        while not done.wait(0.0005):
+            types.add(torch.ones(1).dtype)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        at_once([load] * 4)
+    finally:
+        done.set()
+        watching.join()
+    now = {**vars(nn.init), "linspace": torch.linspace, "tie": type(net).tie_weights}
+    assert now == whole and types == {torch.float32} == {torch.get_default_dtype()}
+    with torch.no_grad():
+        right = net.float()(x.transpose(1, 2)).logits
+    assert len(answers) == 4
+    for answer in answers:
+        torch.testing.assert_close(answer, right)
+
+
 def weight_of(model: gv.VideoModel) -> Tensor:
     return next(iter(model.net.parameters())).detach()
 

@@ -1,9 +1,9 @@
 """Building a network changes nothing for others: one at a time, with draws of its own.
 
-Two libraries change `torch.nn` for the whole process while they build: `torch.fx` replaces
+Two libraries change torch for the whole process while they build: `torch.fx` replaces
 `Module.__call__` and `__getattr__` as long as it traces, `transformers` replaces the functions of
-`torch.nn.init`. Two threads that do so at once put back what the other one had put there. So all
-building holds one lock.
+`torch.nn.init`, `torch.linspace` and the default type. Two threads that do so at once put back what
+the other one had put there. So all building holds one lock.
 
 Initial weights are drawn from torch's global generator, even those that a file then replaces. What
 else draws from it, in this thread or in another one, would get other numbers: whether a model was

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..data.labels import TEMPLATES, normalise_label
@@ -176,9 +177,15 @@ def read_folder(folder: Path) -> Loaded:
             raise BadInput(f"{folder}: holds no {what}; a model's folder has it, as on the hub")
     try:
         # `.bin` files are read by torch.load(weights_only=True), code in the folder is not run.
+        # Without dtype= the file's type, perhaps bfloat16, becomes torch's default meanwhile, for
+        # all threads.
         with building():
             net, found = auto.AutoModelForVideoClassification.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, output_loading_info=True
+                folder,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         options = options_of(_processor(folder, net.config), net.config)
     except BadInput:
