@@ -462,6 +462,7 @@ def test_videoprism_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "videoprism-ucf101"
     small = {k: v for k, v in ARCHITECTURES["videoprism_vision_model"].items() if k != "num_labels"}
     monkeypatch.setitem(hub.HUB, name, replace(hub.HUB[name], options=small))
+    assert len(load_model(name, None).labels) == 101
     model = load_model(name, None, labels=["a", "b", "c", "d"])
     assert model.untrained and model.frames == T and model.size == (36, 36)
     x, _ = model.preprocess(clip_of(noise(40, 60, frames=T)))

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..data.labels import TEMPLATES, normalise_label
 from ..errors import BadInput, require
 from .construction import building
+from .i3d_c3d import UCF101
 from .preprocessing import Preprocessing
 
 CONFIG = "config.json"
@@ -58,6 +59,7 @@ class Checkpoint:
         architecture: name of the network in `transformers`.
         options: what differs from the architecture's defaults.
         pixels: what its preprocessor's file says there, but for the sizes.
+        labels: of the data it was trained on, for random weights; its own come with its weights.
     """
 
     repository: str
@@ -65,6 +67,7 @@ class Checkpoint:
     architecture: str
     options: dict[str, Any] = field(default_factory=dict)
     pixels: dict[str, Any] = field(default_factory=lambda: dict(_IMAGENET))
+    labels: tuple[str, ...] = TEMPLATES
 
 
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -91,6 +94,7 @@ HUB = {
         None,
         "videoprism_vision_model",
         pixels={"do_normalize": False},
+        labels=UCF101,
     ),
 }
 
@@ -218,11 +222,13 @@ def untrained_network(name: str, classes: int, **options: Any) -> Logits:
         return Logits(auto.AutoModelForVideoClassification.from_config(config))
 
 
-def untrained(name: str, classes: int = len(TEMPLATES), **options: Any) -> Loaded:
+def untrained(name: str, classes: int | None = None, **options: Any) -> Loaded:
     """The same, with labels and with the preprocessing that the name has on the hub."""
-    made = untrained_network(name, classes, **options)
+    labels = HUB[name].labels
+    if classes is not None and classes != len(labels):
+        labels = tuple(f"class {k}" for k in range(classes))
+    made = untrained_network(name, len(labels), **options)
     config: Any = made.net.config
-    labels = TEMPLATES if classes == len(TEMPLATES) else tuple(f"class {k}" for k in range(classes))
     return Loaded(made, labels, options_of(named_processor(name, config), config))
 
 

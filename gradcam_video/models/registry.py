@@ -21,7 +21,6 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..data.labels import TEMPLATES
 from ..errors import BadInput, require
 from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
@@ -157,7 +156,7 @@ def _from_hub(
     if weights is None:
         if name not in hub.HUB:
             raise BadInput(f"{name}: random weights are made for names alone, not for a folder")
-        loaded = hub.untrained(name, len(labels) if labels else len(TEMPLATES))
+        loaded = hub.untrained(name, len(labels) if labels else None)
     elif weights == "default":
         loaded = hub.read_folder(hub.download(name) if name in hub.HUB else Path(name))
     else:
