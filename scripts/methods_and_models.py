@@ -96,7 +96,7 @@ def _swin() -> nn.Module:
 
 
 def _hub(name: str, **sizes: Any) -> nn.Module:
-    return hub.untrained(name, K, **sizes).net
+    return hub.untrained_network(name, K, **sizes)
 
 
 _WIDTHS = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2}
@@ -150,6 +150,20 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
             pred_num_attention_heads=1,
         ),
         (8, 32, 32),
+    ),
+    "videoprism-ucf101": (
+        partial(
+            _hub,
+            "videoprism-ucf101",
+            image_size=(36, 72),
+            num_frames=8,
+            hidden_size=24,
+            intermediate_size=32,
+            num_attention_heads=2,
+            num_spatial_layers=2,
+            num_temporal_layers=2,
+        ),
+        (8, 36, 72),
     ),
 }
 

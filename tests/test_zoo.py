@@ -219,11 +219,10 @@ def test_the_networks_in_full_size_are_read_where_they_should(name: str) -> None
         net = models.BUILDERS[name]({}, K)
     if name in hub.HUB:
         config = net.net.config
-        options = hub.preprocessing({}, config)
+        options = hub.options_of(hub.named_processor(name, config), config)
     else:
         options = torchvision_nets.published(name)[1]
-    size = options["size"]
-    shape = (3, options["frames"], *(size if isinstance(size, tuple) else (size, size)))
+    shape = (3, options["frames"], *options["preprocessing"].size)
     record = trace_forward(net, shape)
     layer, pattern, grid, extra = LAYERS[name]
     assert record.cam_layer() == layer
@@ -419,8 +418,8 @@ def test_rates_and_sizes_are_those_of_the_recipes() -> None:
         assert f"frame_rate={fps:g}`" in recipe
         if name.startswith(("mvit", "swin")):
             assert f"clip_len={frames}`" in recipe
-    assert torchvision_nets.published("mvit_v2_s")[1]["resize"] == 256
-    assert torchvision_nets.published("r3d_18")[1]["resize"] == (128, 171)
+    assert torchvision_nets.published("mvit_v2_s")[1]["preprocessing"].resize == 256
+    assert torchvision_nets.published("r3d_18")[1]["preprocessing"].resize == (128, 171)
 
 
 def test_i3d_is_as_published() -> None:
@@ -536,6 +535,10 @@ PROCESSORS = {
         "size": {"shortest_edge": 36}, "crop_size": 32, "image_mean": [0.485, 0.456, 0.406],
         "image_std": [0.229, 0.224, 0.225],
     }),
+    "videoprism-ucf101": ("video_preprocessor_config.json", {
+        "video_processor_type": "LlavaOnevisionVideoProcessor", "do_normalize": False,
+        "size": {"height": 36, "width": 72},
+    }),
 }  # fmt: skip
 
 
@@ -563,11 +566,12 @@ def test_a_folder_as_on_the_hub_is_read(name: str, tmp_path: Path) -> None:
     assert (model.frames, model.size) == (frames, tuple(size))
     assert model.fps == {"vjepa2-ssv2": 3.0}.get(name)
     assert model.labels == TEMPLATES and not model.untrained and model.name == name
-    assert list(model.mean) == PROCESSORS[name][1]["image_mean"]
-    assert model.resize == {"videomae-ssv2": 40, "timesformer-ssv2": 32}.get(name, 36)
+    assert list(model.mean) == PROCESSORS[name][1].get("image_mean", [0, 0, 0])
+    sizes = {"videomae-ssv2": 40, "timesformer-ssv2": 32, "videoprism-ucf101": (36, 72)}
+    assert model.resize == sizes.get(name, 36)
     x = clips(model, 1)
     with torch.no_grad():
-        expected = net(x.transpose(1, 2)).logits
+        expected = net(x.transpose(1, 2)).logits.flatten(1)
         torch.testing.assert_close(model.net(x), expected)
     # The folder itself is a name as well.
     other = load_model(tmp_path / "m")

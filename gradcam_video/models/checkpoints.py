@@ -113,11 +113,12 @@ def save_model(
     """
     preprocessing = {
         "size": model.size,
-        "resize": model.resize,
+        "resize": model.preprocessing.resize,
         "mean": model.mean,
         "std": model.std,
         "frames": model.frames,
         "fps": model.fps,
+        **model.preprocessing.differences(),
     }
     metadata = {
         "format": FORMAT,

@@ -13,6 +13,7 @@ import builtins
 import inspect
 import operator
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from ..errors import BadInput
+from .construction import LOCK
 
 
 class CannotInflate(BadInput):
@@ -157,9 +159,34 @@ class Pieces:
 
 
 class _Tracer(fx.Tracer):
-    """Traces a module's own `forward` only: each module called in it is one node."""
+    """Traces a module's own `forward` only: each module called in it is one node.
+
+    While it traces, `torch.fx` has `nn.Module.__call__` and `__getattr__` of the whole process
+    replaced by calls of the two methods below. What another thread does meanwhile, with networks of
+    its own, passes through them untouched. `construction.LOCK` keeps two tracers apart.
+    """
 
     proxy_buffer_attributes = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
@@ -201,9 +228,10 @@ class ShapePropagator:
 
     def rewrite(self) -> None:
         modes = {module: module.training for module in self.net.modules()}
-        for training in (True, False):  # a forward may branch on it
-            self.net.train(training)
-            self.call(self.net, (_PICTURE,), {})
+        with LOCK:
+            for training in (True, False):  # a forward may branch on it
+                self.net.train(training)
+                self.call(self.net, (_PICTURE,), {})
         for module, mode in modes.items():
             module.training = mode
         for module in self.changed:

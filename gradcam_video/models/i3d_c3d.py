@@ -200,7 +200,8 @@ class Published:
             SHA-256.
         labels: of those weights.
         names: the name of a weight in the file -> its name in the network.
-        size, resize, mean, std, frames, fps: as in `VideoModel`.
+        size, resize, mean, std, frames, fps: as in `VideoModel`. Both publishers' code scales with
+            OpenCV's bilinear, which does not smooth before it shrinks.
     """
 
     build: Callable[[int], nn.Module]

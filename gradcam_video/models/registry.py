@@ -1,10 +1,10 @@
 """Models by name or from a file: `load_model`, and the names that it takes.
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
-Kinetics-400 video networks, I3D and C3D (`i3d_c3d.py`), three transformers that know
-Something-Something V2 (`huggingface.py`), and what ships: `tabletop` and the two of notebook 08.
-Weights come from their publishers when online, from `--weights FILE` otherwise. A network's own
-module is imported when its name is asked for.
+Kinetics-400 video networks, I3D and C3D (`i3d_c3d.py`), transformers of the Hugging Face hub, most
+of which know Something-Something V2 (`huggingface.py`), and what ships: `tabletop` and the two of
+notebook 08. Weights come from their publishers when online, from `--weights FILE` otherwise. A
+network's own module is imported when its name is asked for.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..data.labels import TEMPLATES
 from ..errors import BadInput, require
 from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
+from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
 from .model_names import INFLATABLE, KINETICS, SHIPPED
+from .preprocessing import Preprocessing
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
 
@@ -85,6 +86,9 @@ def load_model(
     fast: bool = True,
 ) -> VideoModel:
     """A model by name or from a checkpoint of this package.
+
+    torch's random generators are left as they were. Random weights come from a copy that begins
+    where the generator stands: `torch.manual_seed` before the call says which they are.
 
     Args:
         name: one of `known_models()`; the path of a .safetensors written by `save_model`; or a
@@ -152,7 +156,7 @@ def _from_hub(
     if weights is None:
         if name not in hub.HUB:
             raise BadInput(f"{name}: random weights are made for names alone, not for a folder")
-        loaded = hub.untrained(name, len(labels) if labels else len(TEMPLATES))
+        loaded = hub.untrained(name, len(labels) if labels else None)
     elif weights == "default":
         loaded = hub.read_folder(hub.download(name) if name in hub.HUB else Path(name))
     else:
@@ -188,7 +192,10 @@ def _from_checkpoint(
         architecture = json.loads(metadata["architecture"])
         own = json.loads(metadata["labels"])
         options = json.loads(metadata["preprocessing"])
-        net = BUILDERS[architecture.pop("name")](architecture, len(own))
+        frames, fps = options.pop("frames"), options.pop("fps")
+        preprocessing = Preprocessing.of(**options)
+        with building():
+            net = BUILDERS[architecture.pop("name")](architecture, len(own))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(
             f"{path}: its metadata cannot be understood ({type(error).__name__}: {error}); it was "
@@ -199,15 +206,10 @@ def _from_checkpoint(
     return VideoModel(
         net,
         labels or own,
-        size=tuple(options["size"]),
-        mean=options["mean"],
-        std=options["std"],
         cam_layer=cam_layer,
-        resize=options["resize"]
-        if isinstance(options["resize"], int)
-        else tuple(options["resize"]),
-        frames=options["frames"],
-        fps=options["fps"],
+        preprocessing=preprocessing,
+        frames=frames,
+        fps=fps,
         name=path.stem,
         untrained=weights is None,
         remark="" if weights is None else metadata.get("remark", ""),
@@ -221,7 +223,7 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name in KINETICS or name in ZOO:
         return lambda options, classes: _torchvision().build_video(name, classes)
     if name in hub.HUB:
-        return lambda options, classes: hub.untrained(name, classes, **options).net
+        return lambda options, classes: hub.untrained_network(name, classes, **options)
     return lambda options, classes: inflate(
         _torchvision().build_image_network(name, classes), **options
     )

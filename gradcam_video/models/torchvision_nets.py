@@ -18,9 +18,11 @@ from torchvision.models import get_model, get_model_weights
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
 from .checkpoints import classes_of, load_state, read_weights
+from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
 from .model_names import KINETICS
+from .preprocessing import Preprocessing
 from .video_model import VideoModel
 
 
@@ -62,26 +64,45 @@ def published(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The labels of a video network's own weights, and what they were trained on."""
     if name in ZOO:
         known = ZOO[name]
-        options = {key: getattr(known, key) for key in ("size", "resize", "mean", "std", "frames")}
-        return known.labels(), {**options, "fps": known.fps}
+        pixels = Preprocessing.of(
+            known.size, known.resize, known.mean, known.std, library="opencv", antialias=False
+        )
+        return known.labels(), {
+            "preprocessing": pixels,
+            "frames": known.frames,
+            "fps": known.fps,
+        }
     default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    crop, (frames, fps) = default.transforms(), KINETICS[name]
-    rows, *columns = crop.resize_size  # one number: the short side
+    frames, fps = KINETICS[name]
     return tuple(default.meta["categories"]), {
-        "size": (crop.crop_size[0], crop.crop_size[-1]),
-        "resize": (rows, *columns) if columns else rows,
-        "mean": crop.mean,
-        "std": crop.std,
+        "preprocessing": preset(default.transforms()),
         "frames": frames,
         "fps": fps,
     }
 
 
+def preset(transforms: Any) -> Preprocessing:
+    """The same as a preset of torchvision does to tensors, `VideoClassification` or
+    `ImageClassification`."""
+    rows, *columns = transforms.resize_size  # one number: the short side
+    return Preprocessing.of(
+        (transforms.crop_size[0], transforms.crop_size[-1]),
+        (rows, *columns) if columns else rows,
+        transforms.mean,
+        transforms.std,
+        library="torchvision",
+        filter=transforms.interpolation.value,
+        # The video preset has no such attribute, and scales without.
+        antialias=bool(getattr(transforms, "antialias", False)),
+    )
+
+
 def build_video(name: str, classes: int) -> nn.Module:
     """A video network with random weights."""
-    if name in ZOO:
-        return ZOO[name].build(classes)
-    return get_model(name, weights=None, num_classes=classes)
+    with building():
+        if name in ZOO:
+            return ZOO[name].build(classes)
+        return get_model(name, weights=None, num_classes=classes)
 
 
 def inflated_network(
@@ -96,7 +117,6 @@ def inflated_network(
     """One of torchvision's image networks, inflated."""
     default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
     names = tuple(default.meta["categories"])
-    crop = default.transforms()
     state: dict[str, Tensor] | None = None
     if weights == "default":
         net2d, seen_video = _download(name), False
@@ -125,11 +145,8 @@ def inflated_network(
     return VideoModel(
         net,
         labels or names,
-        size=crop.crop_size[0],
-        mean=crop.mean,
-        std=crop.std,
         cam_layer=cam_layer,
-        resize=crop.resize_size[0],
+        preprocessing=preset(default.transforms()),
         name=name,
         untrained=weights is None,
         remark="" if seen_video else "image network, inflated: never trained on video",
@@ -141,7 +158,8 @@ def build_image_network(name: str, classes: int) -> nn.Module:
     """A torchvision image network with random weights."""
     # These two start with a slow truncated normal unless told that weights will follow.
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return get_model(name, weights=None, num_classes=classes, **extra)
+    with building():
+        return get_model(name, weights=None, num_classes=classes, **extra)
 
 
 def _download_state(name: str) -> dict[str, Tensor]:
@@ -158,7 +176,7 @@ def _download_state(name: str) -> dict[str, Tensor]:
 
 def _download(name: str) -> nn.Module:
     """torchvision's own weights, from its server or torch's cache."""
-    with _downloading(name):
+    with _downloading(name), building():
         return get_model(name, weights="DEFAULT")
 
 

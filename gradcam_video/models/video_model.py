@@ -22,6 +22,7 @@ from .function_calls import LeftOut, module_names
 from .initialisation import looks_untrained
 from .modes import evaluating
 from .outputs import KINDS, activated, as_values
+from .preprocessing import Preprocessing
 from .reading import Reading
 from .token_layout import TokenGrid
 from .trace import Trace, trace_forward
@@ -39,7 +40,8 @@ class VideoModel:
         net: any module that maps (N, 3, T, H, W) to logits (N, K), before softmax.
         labels: the K names, in a list or as {index: name}; None: they are numbered.
         size: input side in pixels, or (height, width).
-        mean, std: per channel, of pixels in 0..1.
+        mean, std: per channel, of pixels in 0..1: three of each, or one of each for a network of
+            grey frames, (N, 1, T, H, W).
         cam_layer: name of the layer (as in `net.named_modules()`) whose activations are read;
             None: found by a trial forward, and said aloud.
         fold: how that layer's output becomes (N, C, T', h, w), a `TokenGrid` or its pattern, as
@@ -57,6 +59,8 @@ class VideoModel:
         outputs: for a network that does not give (N, K): makes that from what it gives.
         output: the kind of output, "softmax", "sigmoid" or "value" (see `outputs.py`); None:
             recognised.
+        preprocessing: in place of `size`, `resize`, `mean` and `std`: pixels made as another
+            library makes them.
 
     Raises:
         BadInput: labels and logits do not match, or the layer does not exist.
@@ -67,8 +71,8 @@ class VideoModel:
         net: nn.Module,
         labels: Sequence[str] | Mapping[int, str] | None = None,
         size: int | tuple[int, int] = 224,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: float | Sequence[float] = IMAGENET_MEAN,
+        std: float | Sequence[float] = IMAGENET_STD,
         cam_layer: str | None = None,
         *,
         resize: int | tuple[int, int] | None = None,
@@ -82,15 +86,18 @@ class VideoModel:
         inputs: Callable[[Tensor], Any] | None = None,
         outputs: Callable[[Any], Tensor] | None = None,
         output: str | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
         if output is not None and output not in KINDS:
             raise BadInput(f"unknown kind of output {output!r}: use one of {', '.join(KINDS)}")
         self.net = net = unwrapped(net)
         self.inputs, self.outputs = inputs, outputs
         self.output: str | None = output
-        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        self.mean, self.std = tuple(mean), tuple(std)
-        self.resize = min(self.size) if resize is None else resize
+        if preprocessing is None:
+            short = size if isinstance(size, int) else min(size)
+            scaled = short if resize is None else resize
+            preprocessing = Preprocessing.of(size, scaled, mean, std)
+        self.preprocessing = preprocessing
         self.frames, self.fps = frames, fps
         self.name = name or type(net).__name__
         self._untrained, self.remark = untrained, remark
@@ -141,6 +148,31 @@ class VideoModel:
         return looks_untrained(self.net) if self._untrained is None else self._untrained
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of what the network sees, in pixels."""
+        return self.preprocessing.size
+
+    @property
+    def resize(self) -> int | tuple[int, int]:
+        """What a frame is scaled to before the crop: its short side, or (height, width)."""
+        return min(self.size) if self.preprocessing.resize is None else self.preprocessing.resize
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per channel, of pixels in 0..1."""
+        return self.preprocessing.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Per channel, of pixels in 0..1."""
+        return self.preprocessing.std
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: 3 for colour, 1 for grey frames."""
+        return self.preprocessing.channels
+
+    @property
     def device(self) -> torch.device:
         """Where the network's parameters lie."""
         return next(self.net.parameters()).device
@@ -182,7 +214,7 @@ class VideoModel:
 
     def _first_trace(self) -> Trace:
         """The trial forward that finds out which order of dimensions the network takes."""
-        shape = (3, self.frames, *self.size)
+        shape = (self.channels, self.frames, *self.size)
         try:
             return self.trace(shape)
         except BadInput:
@@ -242,14 +274,15 @@ class VideoModel:
         other = copy.copy(self)
         other.outputs, other.output = outputs, output
         del other.labels
-        other.labels = _names(labels, other.trace((3, self.frames, *self.size)).classes)
+        shape = (self.channels, self.frames, *self.size)
+        other.labels = _names(labels, other.trace(shape).classes)
         return other
 
     def at(self, cam_layer: str) -> VideoModel:
         """The same model reading another layer. Weights are shared, nothing is copied."""
         other = copy.copy(self)
         other._own_tokens = None
-        other.trace((3, self.frames, *self.size)).token_grid(cam_layer)
+        other.trace((self.channels, self.frames, *self.size)).token_grid(cam_layer)
         other.cam_layer = cam_layer
         return other
 
@@ -282,42 +315,13 @@ class VideoModel:
         """A clip's frames as the network wants them, and which part of the picture they show.
 
         Returns:
-            x, float (1, 3, T, h, w) on the model's device, and the `View`.
+            x, float (1, C, T, h, w) on the model's device, and the `View`. C is `channels`.
         """
         frames = torch.from_numpy(np.ascontiguousarray(clip.frames)).permute(0, 3, 1, 2)  # T,3,H,W
-        height, width = frames.shape[-2:]
-        rows, columns = self._resized(height, width)
-        if (rows, columns) != (height, width):
-            frames = nn.functional.interpolate(
-                frames, (rows, columns), mode="bilinear", antialias=True
-            )
-        top, left = (rows - self.size[0]) // 2, (columns - self.size[1]) // 2
-        frames = frames[..., top : top + self.size[0], left : left + self.size[1]]
-        scale = 1 / (255 * torch.tensor(self.std))
-        shift = torch.tensor(self.mean) / torch.tensor(self.std)
-        x = frames.to(self.device).float()
-        x = x * scale.to(x.device).view(3, 1, 1) - shift.to(x.device).view(3, 1, 1)
-        x = x.permute(1, 0, 2, 3).unsqueeze(0).to(self.dtype)  # (1, 3, T, h, w)
-        # In original pixels: the resize is undone by the ratio of the sides.
-        down, right = height / rows, width / columns
-        view = View(
-            height,
-            width,
-            *self.size,
-            top=top * down,
-            left=left * right,
-            bottom=(top + self.size[0]) * down,
-            right=(left + self.size[1]) * right,
-        )
+        view = self.preprocessing.view(*frames.shape[-2:])
+        x = self.preprocessing.normalised(self.preprocessing.cut(frames).to(self.device))
+        x = x.permute(1, 0, 2, 3).unsqueeze(0).to(self.dtype)  # (1, C, T, h, w)
         return x.contiguous(memory_format=memory_format(self.net)), view
-
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
-        """Size of the frame before the crop: never smaller than the crop."""
-        if not isinstance(self.resize, int):
-            return max(self.resize[0], self.size[0]), max(self.resize[1], self.size[1])
-        ratio = self.resize / min(height, width)
-        rows, columns = round(height * ratio), round(width * ratio)
-        return max(rows, self.size[0]), max(columns, self.size[1])
 
     def __getstate__(self) -> dict[str, Any]:
         # What a trial forward found is known by the identity of its tensors: a copy has others.
@@ -330,7 +334,7 @@ class VideoModel:
         The network is *changed*: for a network that is still to be trained, do not.
         """
         self._untrained = self.untrained  # the norms that tell it are fused away
-        fuse_conv_bn(self.net, self.trace((3, self.frames, *self.size)))
+        fuse_conv_bn(self.net, self.trace((self.channels, self.frames, *self.size)))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)

@@ -26,6 +26,7 @@ from ..data.augment import Augment
 from ..data.labels import normalise_label
 from ..errors import BadInput
 from ..models.checkpoints import SHIPPED_WEIGHTS
+from ..models.construction import global_draws
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
 from ..models.model_names import INFLATABLE, KINETICS
@@ -267,7 +268,7 @@ def build(
         BadInput: as `load_model`; or the last layer cannot be replaced.
     """
     weights = {"none": None}.get(network.weights, network.weights)
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), global_draws():  # the last layer's are drawn after the others
         torch.manual_seed(seed)
         model = load_model(
             network.name,
