@@ -33,12 +33,15 @@ class Axis:
         cells: how many there are.
         size: length of the network's input along this axis: frames, rows or columns.
         offset, stride: in input indices; index 0 is the centre of the first pixel or frame.
+        seen: how many of the indices reach the network at all; None: all of them. A convolution
+            of two frames at a time leaves the last of an odd number out.
     """
 
     cells: int
     size: int
     offset: float
     stride: float
+    seen: int | None = None
 
     @classmethod
     def half_pixel(cls, cells: int, size: int) -> Axis:
@@ -59,15 +62,19 @@ class Axis:
             positions: input indices (n,), not necessarily whole.
 
         Returns:
-            float32 (n, cells); every row is non-negative and sums to one.
+            float32 (n, cells); every row is non-negative and sums to one, or to zero at an index
+            that the network does not see.
         """
-        at = np.clip((np.asarray(positions, float) - self.offset) / self.stride, 0, self.cells - 1)
+        positions = np.asarray(positions, float)
+        at = np.clip((positions - self.offset) / self.stride, 0, self.cells - 1)
         below = np.minimum(np.floor(at).astype(int), self.cells - 1)
         above = np.minimum(below + 1, self.cells - 1)
         rows = np.arange(len(at))
         matrix = np.zeros((len(at), self.cells), np.float32)
         matrix[rows, below] += 1 - (at - below)
         matrix[rows, above] += at - below
+        if self.seen is not None:
+            matrix[positions > self.seen - 0.5] = 0
         return matrix
 
 
@@ -137,8 +144,20 @@ class Grid:
         """(T', h, w)."""
         return self.time.cells, self.rows.cells, self.columns.cells
 
+    def seen(self, frame: int) -> np.ndarray:
+        """Which original pixels of a frame the network saw, bool (height, width)."""
+        if self.time.seen is not None and frame >= self.time.seen:
+            return np.zeros((self.view.height, self.view.width), bool)
+        rows, columns = self.view.input_rows(), self.view.input_columns()
+        down, across = self.view.seen_rows(), self.view.seen_columns()
+        if self.rows.seen is not None:
+            down &= rows <= self.rows.seen - 0.5
+        if self.columns.seen is not None:
+            across &= columns <= self.columns.seen - 0.5
+        return down[:, None] & across[None, :]
+
     def frame_weights(self) -> np.ndarray:
-        """Interpolation in time, float32 (T, T')."""
+        """Interpolation in time, float32 (T, T'); zero for a frame that the network did not see."""
         return self.time.weights(np.arange(self.time.size))
 
     def row_weights(self) -> np.ndarray:

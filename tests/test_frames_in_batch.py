@@ -72,7 +72,7 @@ def by_hand(net: nn.Module, layer: str, x: Tensor, grid: Callable[[Tensor], Tens
     handle = net.get_submodule(layer).register_forward_hook(
         lambda m, i, o: kept.append(o[0] if isinstance(o, tuple) else o)
     )
-    y = net(x)
+    y = net(x.clone().requires_grad_())
     y = getattr(y, "logits", y).flatten(1)
     handle.remove()
     signed = []
@@ -262,3 +262,49 @@ def test_timesformer_with_attention_over_space_alone() -> None:
     logits, found = maps_of(model, x)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(logits, whole(x).detach())
+
+
+def test_the_last_of_an_odd_number_of_frames_is_drawn_as_unseen(tmp_path) -> None:
+    """Tubes of two frames, as in VideoMAE or V-JEPA 2: of seven frames the last is in none."""
+
+    class Tubes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tubes, self.mix = nn.Conv3d(3, 8, (2, 8, 8), (2, 8, 8)), nn.Conv3d(8, 8, 1)
+            self.fc = nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.relu(self.mix(self.tubes(x))).mean((2, 3, 4)))
+
+    torch.manual_seed(0)
+    model = gv.VideoModel(Tubes().eval(), ["a", "b"], size=S, frames=7, quiet=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, S, S, 3), dtype=np.uint8)
+    e = gv.explain(model, gv.Clip(pixels, np.arange(7) / 4, np.zeros(7, bool), "x"))
+    x, _ = model.preprocess(e.clip)
+    (g,) = torch.autograd.grad(model.forward(x.requires_grad_())[0, 0], x)
+    assert not g[:, :, 6].any() and g[:, :, 5].any()
+    best = max(range(2), key=lambda k: e.maps[k].sum())
+    assert e.grid.time.seen == 6 and "frame 6 and what follows never reach" in e.remark
+    assert e.evidence(best)[6] == 0 < e.evidence(best)[5]
+    assert not e.upsampled(best)[6].any()
+    assert not e.grid.seen(6).any() and e.grid.seen(5).all()
+    e.save(tmp_path / "out", only=["npz", "json"])
+    assert gv.Explanation.load(tmp_path / "out").grid == e.grid
+
+
+@pytest.mark.slow
+def test_videoprism_with_places_and_frames_in_the_batch() -> None:
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    from scripts.methods_and_models import small
+
+    model = small("videoprism-ucf101")
+    model.net.double()
+    layer, grid = "net.vision_model.layernorm2", model.reading((3, model.frames, *model.size))
+    assert model.cam_layer == layer and grid.token_grids[0].pattern == "(n h w) t c"
+    _, h, w = grid.token_grids[0].grid
+    x = torch.rand(1, 3, model.frames, *model.size, dtype=torch.float64)
+
+    def in_place(output: Tensor) -> Tensor:  # (h · w, T, C) -> (1, C, T, h, w)
+        return output.permute(2, 1, 0).unflatten(2, (h, w))[None]
+
+    torch.testing.assert_close(maps_of(model, x)[1], by_hand(model.net, layer, x, in_place))

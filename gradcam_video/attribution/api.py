@@ -120,6 +120,8 @@ def explain(
         # Last an Explanation of each clip, which knows no network any more.
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
+            if (seen := axes[0].seen) is not None:
+                remarks.append(f"frame {seen} and what follows never reach the network")
             if cam_layer is not None:
                 remarks.append(f"layer {cam_layer}")
             if options:

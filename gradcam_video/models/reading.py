@@ -84,16 +84,18 @@ def _common(each: Sequence[Axis]) -> Axis:
     size = each[0].size
     if len(each) == 1 and each[0].stride > 0:
         return each[0]
+    ends = [axis.size if axis.seen is None else axis.seen for axis in each]
+    seen = None if max(ends) == size else max(ends)
     places = np.sort(np.concatenate([axis.centres() for axis in each]))
     places = places[np.concatenate([[True], np.diff(places) > NEAR])]
     if len(places) == 1:
-        return Axis(1, size, float(places[0]), abs(each[0].stride))
+        return Axis(1, size, float(places[0]), abs(each[0].stride), seen)
     gaps = np.diff(places)
     if np.ptp(gaps) > NEAR:  # uneven: as fine as the finest, and shared between two cells
         stride = min(abs(axis.stride) for axis in each)
         cells = math.ceil((places[-1] - places[0]) / stride - NEAR) + 1
-        return Axis(cells, size, float(places[0]), stride)
-    return Axis(len(places), size, float(places[0]), float(gaps[0]))
+        return Axis(cells, size, float(places[0]), stride, seen)
+    return Axis(len(places), size, float(places[0]), float(gaps[0]), seen)
 
 
 def _onto(axis: Axis, own: Axis) -> np.ndarray:

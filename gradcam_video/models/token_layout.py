@@ -54,6 +54,7 @@ class TokenLayout:
 
     dims: tuple[tuple[Part, ...], ...]
     places: Places
+    seen: tuple[int | None, ...] = (None, None, None)  # of time, rows, columns: see `Axis`
 
     def roles(self, dim: int) -> str:
         """Roles in one dimension, such as "thw"."""
@@ -321,7 +322,9 @@ def follow(
     middle = tuple(
         (sum(k.places[a][0] for k in same) / len(same), same[0].places[a][1]) for a in range(3)
     )
-    return replace(same[0], places=middle)
+    limits = zip(*(k.seen for k in same), strict=True)
+    seen = tuple(None if None in each else max(n for n in each if n) for each in limits)
+    return replace(same[0], places=middle, seen=seen)
 
 
 def _strides(layout: TokenLayout) -> list[float]:
@@ -402,6 +405,15 @@ def _slid(
     for axis in range(spatial):
         start = (k[axis] - 1) * d[axis] / 2 - p[axis]
         dim = axis + 2
+        # How far the last window reaches: what lies beyond is never seen. Of pixels alone: further
+        # up a cell has seen more than its own place.
+        reach = (output.shape[dim] - 1) * s[axis] + (k[axis] - 1) * d[axis] - p[axis] + 1
+        role = layout.roles(dim)
+        if result and len(role) == 1 and role in CELLS and reach < layout.size(role):
+            number = CELLS.index(role)
+            if layout.places[number] == (0.0, 1.0):
+                seen = (*result.seen[:number], reach, *result.seen[number + 1 :])
+                result = replace(result, seen=seen)
         result = result and _resized(result, dim, output.shape[dim], start, s[axis])
     return result
 

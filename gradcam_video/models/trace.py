@@ -451,7 +451,8 @@ class Trace:
         layout = self.layouts.get(id(output))
         if layout is None or given:
             return half_pixel_axes(cells, sizes), "half-pixel"
-        axes = [Axis(c, s, *g) for c, s, g in zip(cells, sizes, layout.places, strict=True)]
+        each = zip(cells, sizes, layout.places, layout.seen, strict=True)
+        axes = [Axis(c, s, *place, seen) for c, s, place, seen in each]
         return (axes[0], axes[1], axes[2]), "receptive-field"
 
     def changed_in_place_after(self, layer: str) -> bool:

@@ -67,13 +67,12 @@ def sheet(
     shown = np.unique(np.linspace(0, frames - 1, min(frames, max_frames)).round().astype(int))
     height, width = thumbnail(*e.clip.frames.shape[1:3])
     small = at_size(e, height, width)
-    seen = small.grid.view.seen()
     scales = {row: e.row_scale(row, drawn.scope) for row in rows}
 
     def paint(t: int) -> list[np.ndarray]:
         frame = resize(e.clip.frames[t], height, width)
         heats = [small.row_frame(row, t, scales[row][t]) for row in rows]
-        return [frame, *(lay_on(frame, heat, drawn, seen) for heat in heats)]
+        return [frame, *(lay_on(frame, heat, drawn, small.grid.seen(t)) for heat in heats)]
 
     from .inline_figure import Sheet
 

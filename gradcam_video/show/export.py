@@ -219,6 +219,10 @@ def _arrays(e: Drawable) -> dict[str, np.ndarray]:
         "output": np.array(e.output),
         # where the cells lie: (offset, stride) in time, rows, columns of the input, and its crop
         "axes": np.array([(a.offset, a.stride) for a in (grid.time, grid.rows, grid.columns)]),
+        # and how much of the input the network sees along each (all of it, mostly)
+        "seen": np.array(
+            [a.size if a.seen is None else a.seen for a in (grid.time, grid.rows, grid.columns)]
+        ),
         "input_size": np.array([grid.view.rows, grid.view.columns]),
         "crop": np.array(grid.view.box),
         "size": np.array(e.clip.frames.shape[1:3]),

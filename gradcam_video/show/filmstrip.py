@@ -66,14 +66,13 @@ def draw_filmstrip(
     size = max(2, round(wide * height / width)), wide
     small = at_size(e, *size)
     pictures = [resize(e.clip.frames[t], *size) for t in shown]
-    seen = small.grid.view.seen()
     panels = [np.hstack(pictures)]  # (h, n · w, 3)
     for row in rows:
         scale = e.row_scale(row, drawn.scope)
         heats = [small.row_frame(row, t, scale[t]) for t in shown]
         overlays = [
-            lay_on(picture, heat, drawn, seen)
-            for picture, heat in zip(pictures, heats, strict=True)
+            lay_on(picture, heat, drawn, small.grid.seen(t))
+            for picture, heat, t in zip(pictures, heats, shown, strict=True)
         ]
         panels.append(np.hstack(overlays))
 

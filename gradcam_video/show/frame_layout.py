@@ -41,7 +41,6 @@ class FrameLayout:
         self.rows, self.look = rows, look
         self.scales = [e.row_scale(row, look.scope) for row in rows]  # (T,) each
         self.e = at_size(e, self.height, self.width)
-        self.seen = self.e.grid.view.seen()
         total = (self.column + _GAP) * (1 + len(rows)) - _GAP
         total += total % 2
         self.size = int(np.clip(total / 50, 13, 20))
@@ -104,7 +103,7 @@ class FrameLayout:
     def overlays(self, t: int, frame: np.ndarray) -> list[np.ndarray]:
         """The heat map of each class on a frame at the size of a panel."""
         return [
-            lay_on(frame, self.e.row_frame(row, t, scale[t]), self.look, self.seen)
+            lay_on(frame, self.e.row_frame(row, t, scale[t]), self.look, self.e.grid.seen(t))
             for row, scale in zip(self.rows, self.scales, strict=True)
         ]
 

@@ -9,6 +9,11 @@ const KEEP_DECODED = 64; // frames; a longer clip is decoded as it is needed
 
 // --- the maps -----------------------------------------------------------------------------------
 
+/** Whether an input index reaches the network: of an odd number of frames the last may not. */
+function reaches(axis, at) {
+  return axis.seen === null || axis.seen === undefined || at <= axis.seen - 0.5;
+}
+
 /** Linear interpolation at position `at` on an axis: [cell below, cell above, share of the upper]. */
 function between(axis, at) {
   const x = Math.min(Math.max((at - axis.offset) / axis.stride, 0), axis.cells - 1);
@@ -23,7 +28,7 @@ function alongSide(axis, size, low, high, inputs) {
   for (let i = 0; i < size; i++) {
     const at = ((i + 0.5 - low) / (high - low)) * inputs - 0.5;
     [below[i], above[i], share[i]] = between(axis, at);
-    if (at <= -0.5 - 1e-9 || at >= inputs - 0.5 + 1e-9) continue;
+    if (at <= -0.5 - 1e-9 || at >= inputs - 0.5 + 1e-9 || !reaches(axis, at)) continue;
     first = Math.min(first, i);
     end = i + 1;
   }
@@ -56,6 +61,7 @@ class Maps {
     const at = this.meta.frames.numbers[frame];
     const [below, above, share] = between(this.meta.grid.time, at);
     const out = new Float32Array(this.cells);
+    if (!reaches(this.meta.grid.time, at)) return out;
     for (const [step, weight] of [[below, 1 - share], [above, share]]) {
       if (weight === 0) continue;
       const slice = choice * this.steps + step;
@@ -102,6 +108,7 @@ class Maps {
         return (this.maxima[slice] / 255) * bytes.reduce((a, b) => a + b, 0);
       });
       this.curves.set(choice, this.meta.frames.numbers.map((number) => {
+        if (!reaches(this.meta.grid.time, number)) return 0;
         const [below, above, share] = between(this.meta.grid.time, number);
         return (1 - share) * sums[below] + share * sums[above];
       }));

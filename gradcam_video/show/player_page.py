@@ -91,7 +91,12 @@ def payload(
             "inputs": [view.rows, view.columns],
             "box": list(map(float, view.box)),
             **{
-                name: {"cells": axis.cells, "offset": axis.offset, "stride": axis.stride}
+                name: {
+                    "cells": axis.cells,
+                    "offset": axis.offset,
+                    "stride": axis.stride,
+                    "seen": axis.seen,
+                }
                 for name, axis in (
                     ("time", grid.time),
                     ("rows", grid.rows),

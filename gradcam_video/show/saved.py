@@ -92,9 +92,9 @@ def _fields(file: Path, held: dict[str, Any]) -> dict[str, Any]:
     rows, columns = map(int, held["input_size"])
     sizes = (len(held["times"]), rows, columns)
     time, down, across = (
-        Axis(cells, size, float(offset), float(stride))
-        for cells, size, (offset, stride) in zip(
-            signed.shape[1:], sizes, held["axes"].tolist(), strict=True
+        Axis(cells, size, float(offset), float(stride), None if seen == size else int(seen))
+        for cells, size, (offset, stride), seen in zip(
+            signed.shape[1:], sizes, held["axes"].tolist(), held.get("seen", sizes), strict=True
         )
     )
     view = View(height, width, rows, columns, *map(float, held["crop"]))
