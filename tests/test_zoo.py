@@ -207,6 +207,7 @@ LAYERS = {
     "videomae-ssv2": ("net.videomae.encoder.layer.11", "n (t h w) c", (8, 14, 14), 0),
     "timesformer-ssv2": ("net.timesformer.encoder.layer.10", "n (h w t) c", (8, 14, 14), 1),
     "vjepa2-ssv2": ("net.pooler.cross_attention_layer.layer_norm1", "n (t h w) c", (8, 16, 16), 0),
+    "videoprism-ucf101": ("net.vision_model.layernorm2", "(n h w) t c", (16, 16, 16), 0),
 }
 
 
