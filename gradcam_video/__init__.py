@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .models.checkpoints import save_model
     from .models.inflation import inflate
     from .models.registry import known_models, load_model
+    from .models.token_layout import TokenGrid
     from .models.video_model import VideoModel
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ __all__ = [
     "Clip",
     "Explanation",
     "SomethingSomething",
+    "TokenGrid",
     "Truth",
     "VideoModel",
     "check",
@@ -79,6 +81,7 @@ _HOMES = {
     "Clip": "data.clip",
     "Explanation": "explanation",
     "SomethingSomething": "data.datasets",
+    "TokenGrid": "models.token_layout",
     "Truth": "data.ground_truth",
     "VideoModel": "models.video_model",
     "check": "lessons",
