@@ -231,7 +231,8 @@ class Explanation:
     def __repr__(self) -> str:
         mark = ", UNTRAINED" if self.untrained else ""
         steps, rows, columns = self.signed.shape[1:]
-        maps = f"{len(self.signed)} maps of {steps}×{rows}×{columns}"
+        some = "1 map" if len(self.signed) == 1 else f"{len(self.signed)} maps"
+        maps = f"{some} of {steps}×{rows}×{columns}"
         number = "{:.4g}" if self.output == "value" else "{:.2f}"
         best = ", ".join(f"{name} {number.format(value)}" for name, value in self.top(2))
         about = f"{self.method} of {self.model or 'a network'}{mark}"

@@ -121,7 +121,9 @@ def explain(
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
             if (seen := axes[0].seen) is not None:
-                remarks.append(f"frame {seen} and what follows never reach the network")
+                last = axes[0].size - seen
+                one, several = "the last frame never reaches", f"the last {last} frames never reach"
+                remarks.append(f"{one if last == 1 else several} the network")
             if cam_layer is not None:
                 remarks.append(f"layer {cam_layer}")
             if options:
