@@ -122,8 +122,8 @@ def explain(
             remarks = [model.remark, *found.remarks[n : n + 1]]
             if (seen := axes[0].seen) is not None:
                 last = axes[0].size - seen
-                one, several = "the last frame never reaches", f"the last {last} frames never reach"
-                remarks.append(f"{one if last == 1 else several} the network")
+                frames = "frame never reaches" if last == 1 else f"{last} frames never reach"
+                remarks.append(f"the last {frames} the network")
             if cam_layer is not None:
                 remarks.append(f"layer {cam_layer}")
             if options:
