@@ -34,7 +34,7 @@ check: $(VENV)/.test lint
 
 # Where the tests are red the notebooks run all the same: one run tells everything.
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -q; tests=$$?; \
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile; tests=$$?; \
 	$(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks \
 		&& exit $$tests
 

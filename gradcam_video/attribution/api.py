@@ -81,7 +81,11 @@ def explain(
     """
     how = method_named(method, options)
     _need_model(model)
+    if isinstance(autocast, str):
+        autocast = _precision_named(autocast)
     clips, single = clips_of(clip, model)
+    if cam_layer is not None and not isinstance(cam_layer, str | list | tuple):
+        raise BadInput(f"cam_layer={cam_layer!r}: give the name of a layer, or a list of names")
     if cam_layer is not None and not isinstance(cam_layer, str):
         settings = {"method": method, "classes": classes, "target": target, **options}
         settings |= {"batch": batch, "autocast": autocast}
@@ -120,6 +124,10 @@ def explain(
         # Last an Explanation of each clip, which knows no network any more.
         for n, (one, (_, view)) in enumerate(zip(group, inputs, strict=True)):
             remarks = [model.remark, *found.remarks[n : n + 1]]
+            if align == "half-pixel" and not how.same_for_all:
+                remarks.append(
+                    "where the cells lie could not be followed: they share the clip evenly"
+                )
             if (seen := axes[0].seen) is not None:
                 last = axes[0].size - seen
                 frames = "frame never reaches" if last == 1 else f"{last} frames never reach"
@@ -188,12 +196,24 @@ def method_named(name: str, options: Mapping[str, Any] | None = None) -> Method:
     return METHODS[name](**options)
 
 
+def _precision_named(name: str) -> torch.dtype:
+    """A type by its name, such as "bfloat16"."""
+    found = getattr(torch, name, None)
+    if found not in (torch.bfloat16, torch.float16):
+        raise BadInput(f"autocast={name!r}: use True, torch.bfloat16 or torch.float16")
+    return found
+
+
 def _wanted(model: VideoModel, classes: Sequence[str | int] | None) -> np.ndarray | None:
     """The model's indices of classes by name or index, sorted, each once: int64 (k,)."""
     if classes is None:
         return None
+    named = [classes] if isinstance(classes, str | int | np.integer) else list(classes)
     known = len(model.labels)
-    rows = [find_label(c, model.labels) if isinstance(c, str) else int(c) for c in classes]
+    whole = all(isinstance(c, str | int | np.integer) for c in named)
+    if not whole:
+        raise BadInput(f"classes={classes!r}: give names or whole numbers")
+    rows = [find_label(c, model.labels) if isinstance(c, str) else int(c) for c in named]
     for row in rows:
         if not 0 <= row < known:
             raise BadInput(f"no class {row}: {model.name} has {known}, numbered from 0")

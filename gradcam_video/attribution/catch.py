@@ -112,7 +112,12 @@ class LayerCatch:
                 contexts.enter_context(
                     _Head(self, passed if is_function else None, x.device.type, autocast)
                 )
-            logits = self.model.forward(x)
+            logits = self.model.forward(x, as_it_is=True)
+        if any(len(cells) != len(logits) for cells in self.cells):
+            raise BadInput(
+                f"{self.reading.layer!r} has {len(self.cells[0])} maps for {len(logits)} clips: "
+                "parts of a clip lie in the batch's dimension, in a way that could not be followed"
+            )
         if len(self.cells) != len(grids) or self.call != self.reading.calls:
             raise BadInput(
                 f"{self.reading.layer!r} ran {self.call} times, and {self.reading.calls} times in "

@@ -87,7 +87,7 @@ def maps_of(
             if head.weight is None:  # the activations are class scores already: alpha = 1 / Z
                 signed = at_least_float32(activations[:, wanted]) / activations[0, 0].numel()
             else:
-                weight = model.net.get_parameter(head.weight).detach()  # (K, C)
+                weight = model.tensor(head.weight)  # (K, C)
                 signed = _by_weights(weight[wanted], activations)
     return at_least_float32(logits.detach()), signed
 

@@ -13,7 +13,7 @@ output*:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -30,29 +30,53 @@ def activated(values: Tensor, kind: str) -> Tensor:
     return values.sigmoid() if kind == "sigmoid" else values
 
 
-def as_values(given: Any) -> Tensor:
-    """The (N, K) in what a network gave.
+def as_values(given: Any, clips: int = 1, classes: int | None = None) -> Tensor:
+    """The (N, K) in what a network gave for N clips.
+
+    Args:
+        given: a tensor, or a tuple, list, dict or `ModelOutput` that holds it.
+        clips: N.
+        classes: K where it is known: it tells the logits from features beside them.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is none, or it cannot be told which it is.
     """
-    found = given
-    if isinstance(found, Mapping):
-        key = "logits" if "logits" in found else next(iter(found), None)
-        found = found.get(key)
-    elif isinstance(getattr(found, "logits", None), Tensor):
-        found = found.logits
-    while isinstance(found, tuple | list) and found:
-        found = found[0]
-    if isinstance(found, Tensor):
-        if found.ndim == 1:
-            return found[:, None]
-        if found.ndim == 2:
-            return found
-        if sum(n > 1 for n in found.shape[1:]) <= 1:
-            return found.flatten(1)  # (N, 1, K), (N, K, 1, 1, 1)
-    got = tuple(found.shape) if isinstance(found, Tensor) else type(given).__name__
+    if isinstance(given, Mapping) and "logits" in given:
+        given = given["logits"]
+    elif isinstance(getattr(given, "logits", None), Tensor):
+        given = given.logits
+    held = given.values() if isinstance(given, Mapping) else given
+    several = [held] if isinstance(held, Tensor) else _leaves(held)
+    found = [v for t in several if (v := _as_rows(t, clips)) is not None]
+    if classes is not None and any(v.shape[1] == classes for v in found):
+        found = [v for v in found if v.shape[1] == classes]
+    elif len({v.shape[1] for v in found}) > 1:
+        shapes = ", ".join(str(tuple(t.shape)) for t in several)
+        raise BadInput(
+            f"the network gives several tensors ({shapes}), and which are the logits is not to be "
+            "seen: say with outputs=, for example outputs=lambda y: y[-1]"
+        )
+    if found:
+        return found[0]
+    got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
     raise BadInput(
         f"the network must give logits (N, K), not {got}: say with outputs= how to make them, for "
         "example outputs=lambda y: y[:, -1]"
     )
+
+
+def _leaves(held: Any) -> list[Tensor]:
+    """The tensors in nested tuples and lists, in order."""
+    if isinstance(held, Tensor):
+        return [held]
+    if isinstance(held, str | bytes) or not isinstance(held, Iterable):
+        return []
+    return [tensor for one in held for tensor in _leaves(one)]
+
+
+def _as_rows(tensor: Tensor, clips: int) -> Tensor | None:
+    """A tensor as (N, K): (N, 1, K), (N, K, 1, 1, 1), or squeezed to (N,), (K,) or ()."""
+    if tensor.ndim < 2:  # squeezed: of several clips (N,), of one (K,)
+        return tensor.reshape(clips, -1) if tensor.numel() % clips == 0 else None
+    one = sum(n > 1 for n in tensor.shape[1:]) <= 1
+    return tensor.flatten(1) if one else None

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,7 @@ _VIEWS = {
 }
 _LEAVES_VALUES = {"mean", "permute", "transpose", "clone", "_to_copy", "dropout", "select", "slice"}
 _LEAVES_VALUES |= {"_adaptive_avg_pool3d", "avg_pool3d", "_adaptive_avg_pool2d", "avg_pool2d"}
+_AVERAGES = {"mean", "add", "div", "stack", "cat", "sum"}
 _ENDINGS = {"_softmax": "softmax", "_log_softmax": "softmax", "sigmoid": "sigmoid"}
 _WEIGHTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
@@ -113,6 +114,9 @@ class Trace:
     logits: Tensor | None = None
     ending: Ending | None = None
     flow: DataFlow | None = None
+    like_maps: set[int] = field(default_factory=set)  # ids of (1, C, T', h, w) of unknown places
+    past_the_tree: set[str] = field(default_factory=set)  # modules reached by a list or a closure
+    mixes: bool | None = None  # whether clips of one batch change each other; None: not tried
     batch_statistics: bool = False  # some norm takes its statistics from the batch
     parameters: dict[int, str] = field(default_factory=dict)  # id of the meta tensor -> name
     layouts: dict[int, TokenLayout] = field(
@@ -146,6 +150,13 @@ class Trace:
             value = op.inputs[0]
         last = max((i for i, op in enumerate(self.operations) if op.name in _WEIGHTED), default=-1)
         mixed = [op.node for op in self.operations[last + 1 :] if op.name in _ENDINGS and op.node]
+        reached, after = set(mixed), set()
+        for op in self.operations[last + 1 :]:
+            if op.node is not None and reached & set(self.flow.sources[op.node]):
+                reached.add(op.node)
+                after.add(op.name)
+        if not after <= _AVERAGES | _LEAVES_VALUES | _VIEWS:
+            return None
         return Ending("probability") if mixed and self.flow.cut_by(mixed, self._end) else None
 
     def calls_of(self, layer: str) -> list[Call]:
@@ -233,9 +244,16 @@ class Trace:
                 ends_block = id(call.output) in sums
                 if not (ends_block and self._reach_logits(call.output, call.step)):
                     continue
+            if self.count(call.name) > 1 and not self._places_known(call.name):
+                continue
             if (call.step <= last_weight or mean_behind) and self.is_bottleneck(call.name):
                 best = call  # a later call that returns the same map is further out
         return best
+
+    def _places_known(self, layer: str) -> bool:
+        """Whether it is known where the cells of every call that is read lie."""
+        calls, read = self.calls_of(layer), self._calls_read(layer)
+        return len(read) == 1 or all(id(calls[i].output) in self.layouts for i in read)
 
     def _more_behind(self, before: Call, after: Call) -> bool:
         """Whether weights of the network lie between two of its points."""
@@ -345,8 +363,11 @@ class Trace:
             axes.append(one)
             ways.add(way)
         align = "half-pixel" if "half-pixel" in ways else "receptive-field"
-        if align == "half-pixel" and len(read) > 1:  # where they lie is not known
-            read, grids, axes = read[-1:], grids[-1:], axes[-1:]
+        if align == "half-pixel" and len(read) > 1:
+            raise BadInput(
+                f"layer {layer!r} runs {len(read)} times in one forward, and where the cells of "
+                "each call lie could not be followed: name another with cam_layer="
+            )
         merged, placements = merged_axes(axes)
         behind = self.operations[max(0, calls[read[0]].step - 1) :]  # the layer's own last one, too
         hidden = any(not op.graph and op.node is not None for op in behind)
@@ -376,9 +397,11 @@ class Trace:
         layout = self.layouts.get(id(output))
         if layout is not None:
             return layout.token_grid
-        # Something on the way could not be followed; five dimensions mean what they mostly do.
-        frames, rows, columns = output.shape[-3:] if output.ndim == 5 else (0, 0, 0)
-        return TokenGrid("n c t h w", (frames, rows, columns)) if frames else None
+        # Something on the way could not be followed, but it was made of a map as maps are made.
+        if id(output) not in self.like_maps:
+            return None
+        frames, rows, columns = output.shape[-3:]
+        return TokenGrid("n c t h w", (frames, rows, columns))
 
     def _tokens(self, call: Call) -> bool:
         tokens = self._token_grid(call.output)
@@ -449,7 +472,8 @@ class Trace:
         """Where the cells of one output lie, whose grid was given or followed."""
         cells, sizes = tokens.grid, self.input_shape[-3:]
         layout = self.layouts.get(id(output))
-        if layout is None or given:
+        known = layout is not None and (not given or layout.token_grid == tokens)
+        if layout is None or not known:
             return half_pixel_axes(cells, sizes), "half-pixel"
         each = zip(cells, sizes, layout.places, layout.seen, strict=True)
         axes = [Axis(c, s, *place, seen) for c, s, place, seen in each]
@@ -498,6 +522,9 @@ class Trace:
                 found[id(op.output)] = LinearHead(weight, bias)
             elif sources & found.keys() and op.name in _VIEWS:
                 found[id(op.output)] = found[next(iter(sources & found.keys()))]
+        assert self.logits is not None
+        if _version(self.logits):  # something was done to the logits in place
+            return None
         if id(self.logits) in pooled:
             return LinearHead(None, None)
         return found.get(id(self.logits))
@@ -505,7 +532,7 @@ class Trace:
     def _pools_all(self, op: Operation, source: Tensor) -> bool:
         """Whether an operation averages a map over all of its cells, and over nothing else."""
         tokens, layout = self._token_grid(source), self.layouts.get(id(source))
-        if tokens is None or tokens.extra:
+        if tokens is None or tokens.extra or tokens.in_batch:
             return False
         if op.name == "mean":
             channels = 1 if layout is None else layout.dim_of("c")
@@ -560,7 +587,8 @@ def trace_forward(
             shadow = shadow_of(net)
             record = Trace((1, *shape), parameters=shadow.parameters)
             x = torch.empty(record.input_shape, dtype=dtype, device="meta")
-            with _watch(shadow.names, record, x):
+            # The network itself may be reached past its shadow: it must not train meanwhile.
+            with evaluating(net), _watch(shadow.names, record, x, module_names(net)):
                 logits = call(shadow.net, x)
         except Exception as refused:  # something in it needs values: run it for real
             log.debug("the trial forward needs values: %s", refused)
@@ -599,7 +627,9 @@ def _parameter_names(net: nn.Module) -> dict[int, str]:
 
 
 @contextmanager
-def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
+def _watch(
+    names: dict[int, str], record: Trace, x: Tensor, outside: Container[int] = ()
+) -> Generator[None]:
     """Record operations, and the calls of the modules of these names (by id), into `record`."""
     thread = threading.get_ident()  # the hooks are torch's global ones, which every thread calls
     entered: list[set[tuple[int, int]]] = []
@@ -607,6 +637,8 @@ def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
 
     def enter(module: nn.Module, inputs: Any) -> None:
         if id(module) in names and threading.get_ident() == thread:
+            if id(module) in outside:
+                record.past_the_tree.add(names[id(module)])
             tensors = [t for t in tree_iter(inputs) if isinstance(t, Tensor)]
             entered.append({(id(t), _version(t)) for t in tensors})
 
@@ -614,6 +646,8 @@ def _watch(names: dict[int, str], record: Trace, x: Tensor) -> Generator[None]:
         if id(module) not in names or threading.get_ident() != thread:
             return
         before = entered.pop()
+        if isinstance(module, torch.jit.ScriptModule):  # no hook can be set on it
+            return
         if isinstance(output, tuple | list) and output:
             output = output[0]  # a block that says its grid, or its attention, beside its tokens
         if isinstance(output, Tensor):
@@ -668,6 +702,12 @@ class _Functions(FunctionCalls):
 _VALUES = {torch.arange, torch.linspace, torch.tensor, torch.as_tensor, torch.randperm}
 
 
+# Operations that make a map of a map at places that are not followed, and such as move entries.
+_SPATIAL = {"roll", "cat", "index", "index_select", "gather", "grid_sampler_3d", "flip"}
+_MOVED = {*_VIEWS, "permute", "transpose", "bmm", "baddbmm", "mm", "addmm", "linear", "einsum"}
+_MOVED |= {"_scaled_dot_product_flash_attention_for_cpu", "scaled_dot_product_attention", "expand"}
+
+
 def _picks(args: Sequence[Any]) -> tuple[int, Tensor] | None:
     """x[:, [2, 1, 0]] without values, as (dimension, index): torch drops the values of an index."""
     x, index = args[0], args[1]
@@ -687,6 +727,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, record: Trace, keep: list[Any]) -> None:
         super().__init__()
         self.record, self.keep = record, keep
+        self.limited: set[int] = set()  # the nodes through which some frames are not seen
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -722,8 +763,36 @@ class _Recorder(TorchDispatchMode):
             record.operations.append(Operation(name, inputs, output, given, node, graph))
             known = record.layouts
             layout = follow(name, args, inputs, output, known, which)
+            if layout is not None and layout.seen != (None, None, None):
+                layout = self._with_all_ways(layout, inputs, node)
+            spatial = name in _SPATIAL or (name not in _MOVED and output.ndim == 5)
+            if layout is None and spatial and output.ndim == 5 and output.shape[0] == 1:
+                maps = [t for t in inputs if t.ndim == 5 and t.shape[0] == 1]
+                if any(id(t) in record.like_maps or self._plain(t) for t in maps):
+                    record.like_maps.add(id(output))
             if layout is not None:
                 known[id(output)] = layout
             elif any(output is t for t in inputs):  # overwritten by something not understood
                 known.pop(id(output), None)
         return result
+
+    def _plain(self, tensor: Tensor) -> bool:
+        """Whether a tensor is known to be (1, C, T', h, w)."""
+        layout = self.record.layouts.get(id(tensor))
+        return layout is not None and layout.plain
+
+    def _with_all_ways(
+        self, layout: TokenLayout, inputs: list[Tensor], node: int | None
+    ) -> TokenLayout:
+        """A layout that leaves frames unseen; not where another way shows them."""
+        flow = self.record.flow
+        assert flow is not None
+        if node is None:
+            return layout
+        self.limited.add(node)
+        for tensor in inputs:
+            own = flow.node(tensor)
+            unknown = id(tensor) not in self.record.layouts and own is not None
+            if unknown and not flow.cut_by(self.limited, own or 0):
+                return replace(layout, seen=(None, None, None))
+        return layout

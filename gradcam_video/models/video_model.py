@@ -103,6 +103,7 @@ class VideoModel:
         self._untrained, self.remark = untrained, remark
         self._traces: dict[tuple[int, ...], Trace] = {}
         self._traced: list[nn.Module] = []
+        self._asked_labels = labels
         record = self._first_trace()
         self.labels = _names(labels, record.classes)
         if self.output is None:
@@ -231,15 +232,44 @@ class VideoModel:
         """What the network itself gives for (N, 3, T, H, W), before `outputs`."""
         return self._asked(self.net, x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Its values (N, K) for (N, 3, T, H, W): logits, before softmax or sigmoid."""
+    def tensor(self, name: str) -> Tensor:
+        """A parameter or a buffer of the network, by name; without a graph."""
+        module, _, own = name.rpartition(".")
+        return getattr(self.net.get_submodule(module), own).detach()
+
+    def clips_mix(self, x: Tensor) -> bool:
+        """Whether clips (N, 3, T, H, W) in one batch change each other's values.
+
+        So it is in a network that norms over the batch, or folds frames and clips in an order that
+        a single clip does not show. It is tried once for each shape.
+        """
+        record = self.trace(x.shape[1:])
+        if record.mixes is None:
+            with torch.no_grad(), evaluating(self.net), as_written(self.net):
+                pair = torch.cat([x[:1], -x[:1].flip(2)])
+                try:
+                    together = self._call(self.net, pair)
+                    alone = torch.cat([self._call(self.net, one) for one in pair.split(1)])
+                    size = alone.abs().max()
+                    exact = alone.dtype in (torch.float32, torch.float64)
+                    off = (together - alone).abs().max()
+                    record.mixes = not bool(off <= (1e-3 if exact else 5e-2) * size)
+                except (RuntimeError, ValueError, IndexError, BadInput):
+                    record.mixes = True  # it takes no more than one
+        return record.mixes
+
+    def forward(self, x: Tensor, *, as_it_is: bool = False) -> Tensor:
+        """Its values (N, K) for (N, 3, T, H, W): logits, before softmax or sigmoid.
+
+        Clips that would change each other go one by one, unless they are to go `as_it_is`.
+        """
         record = self.trace(x.shape[1:])
         with ExitStack() as contexts:
             contexts.enter_context(as_written(self.net))
             if record.ending is not None and record.logits is record.ending.values:
                 left_out = LeftOut(module_names(self.net), record.ending.function or "")
                 contexts.enter_context(left_out)
-            if len(x) > 1 and record.batch_statistics:
+            if not as_it_is and len(x) > 1 and (record.batch_statistics or self.clips_mix(x)):
                 return torch.cat([self._call(self.net, one) for one in x.split(1)])
             return self._call(self.net, x)
 
@@ -249,8 +279,10 @@ class VideoModel:
 
     def _call(self, net: nn.Module, x: Tensor) -> Tensor:
         given = self._asked(net, x)
-        values = as_values(given if self.outputs is None else self.outputs(given))
-        if len(values) % len(x):
+        labels = getattr(self, "labels", self._asked_labels)
+        known = None if labels is None else len(labels)
+        values = as_values(given if self.outputs is None else self.outputs(given), len(x), known)
+        if len(values) not in (len(x), len(x) * x.shape[2]):
             raise BadInput(
                 f"{self.name} gives {len(values)} rows for {len(x)} clips: say with outputs= how "
                 "to make one row for each clip"
@@ -400,6 +432,12 @@ def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
         if source is None or before is None or users[id(source)] != 1:
             continue
         conv = modules[before.name]
+        weights = [
+            key for key, name in record.parameters.items() if name == f"{before.name}.weight"
+        ]
+        read = sum(id(t) in weights for op in record.operations for t in op.inputs)
+        if read > 1 or {call.name, before.name} & record.past_the_tree:
+            continue  # the same filters are used elsewhere, or by another way than their name
         if record.count(call.name) != 1 or not isinstance(conv, nn.Conv3d):
             continue
         if is_parametrized(conv) or conv._forward_pre_hooks:  # as a weight norm: no plain filters

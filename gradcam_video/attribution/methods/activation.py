@@ -133,7 +133,7 @@ class AblationCAM(Method):
             means = a.mean(dim=(2, 3, 4))  # (N, C)
             weight = torch.eye(y.shape[1]).to(a)  # (K, C): the activations are class scores
             if head.weight is not None:
-                weight = at_least_float32(context.model.net.get_parameter(head.weight).detach())
+                weight = at_least_float32(context.model.tensor(head.weight))
             drop = means[:, :, None] * weight.T  # (N, C, K)
         size = y.abs()[:, None]  # (N, 1, K)
         alpha = torch.where(size > 0, drop / size, drop)[..., wanted]  # (N, C, k)
@@ -143,7 +143,10 @@ class AblationCAM(Method):
     def _drops(context: ForwardContext, n: int, y: Tensor, channels: int) -> Tensor:
         """How much every logit of clip n loses with each channel: (C, K)."""
         without = []
-        for some in torch.arange(channels, device=y.device).split(context.at_once):
+        at_once = (
+            1 if context.at_once > 1 and context.model.clips_mix(context.x) else context.at_once
+        )
+        for some in torch.arange(channels, device=y.device).split(at_once):
             x = context.x[n].expand(len(some), -1, -1, -1, -1)  # (b, 3, T, H, W)
             without.append(context.caught_by(_Ablate, x, channels=some).logits)
         return y - at_least_float32(torch.cat(without))

@@ -84,10 +84,11 @@ class Method:
         Raises:
             BadInput: the method does not apply to this network.
         """
-        with torch.inference_mode(False), evaluating(model.net):
+        # What surrounds the call, such as an autocast, is not to change what is computed of it.
+        with torch.inference_mode(False), precision(x.device, False), evaluating(model.net):
             if x.is_inference():
                 x = x.clone()
-            singly = model.one_at_a_time(x.shape[1:])
+            singly = model.one_at_a_time(x.shape[1:]) or (len(x) > 1 and model.clips_mix(x))
             whole = ForwardContext(model, x, classes, autocast, 1 if singly else at_once)
             if not singly or len(x) == 1:
                 found = self.maps(whole)
