@@ -109,11 +109,11 @@ def made(target: str, folder: Path, fails: str = "nothing") -> tuple[int, list[s
 
 
 @HAS_MAKE
-@pytest.mark.parametrize("fails", ["nothing", "'-m pytest -q'", "*--nbval-lax*"])
+@pytest.mark.parametrize("fails", ["nothing", "*loadfile*", "*--nbval-lax*"])
 def test_red_tests_do_not_keep_the_notebooks_from_running(tmp_path: Path, fails: str) -> None:
     code, calls = made("test", tmp_path, fails)
     assert calls[:-2] == ["check .", "format --check .", "check", "--no-logo --no-cache"]
-    assert calls[-2] == "-m pytest -q"
+    assert calls[-2] == "-m pytest -q -n logical --maxprocesses 4 --dist loadfile"
     assert "--nbval-lax" in calls[-1] and calls[-1].endswith(" notebooks")
     assert (code == 0) == (fails == "nothing")
 
