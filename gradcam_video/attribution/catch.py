@@ -42,6 +42,10 @@ def needs_help(model: VideoModel, x: Tensor) -> bool:
     return recurrent or any(p.is_inference() for p in model.net.parameters())
 
 
+class OneByOne(BadInput):
+    """Several clips do not pass the layer as one batch: they must go one by one."""
+
+
 @dataclass(frozen=True)
 class Caught:
     """What one forward gave.
@@ -113,13 +117,17 @@ class LayerCatch:
                     _Head(self, passed if is_function else None, x.device.type, autocast)
                 )
             logits = self.model.forward(x, as_it_is=True)
+        several = len(x) > 1 and len(x) == len(logits)
+        if several and any(len(cells) != len(logits) for cells in self.cells):
+            raise OneByOne(f"{self.reading.layer!r} does not take several clips at once")
         if any(len(cells) != len(logits) for cells in self.cells):
             raise BadInput(
                 f"{self.reading.layer!r} has {len(self.cells[0])} maps for {len(logits)} clips: "
                 "parts of a clip lie in the batch's dimension, in a way that could not be followed"
             )
         if len(self.cells) != len(grids) or self.call != self.reading.calls:
-            raise BadInput(
+            kind = OneByOne if len(x) > 1 else BadInput
+            raise kind(
                 f"{self.reading.layer!r} ran {self.call} times, and {self.reading.calls} times in "
                 "the trial forward: a network whose way depends on the values cannot be followed"
             )

@@ -22,7 +22,7 @@ from ...geometry import Axis
 from ...models.modes import at_least_float32, evaluating, precision
 from ...models.token_layout import TokenGrid
 from ...models.video_model import VideoModel
-from ..catch import Caught, HeadGraphCatch, LayerCatch, WithGraph, needs_help
+from ..catch import Caught, HeadGraphCatch, LayerCatch, OneByOne, WithGraph, needs_help
 from ..gradcam import class_indices
 
 GridAxes = tuple[Axis, Axis, Axis]
@@ -90,10 +90,11 @@ class Method:
                 x = x.clone()
             singly = model.one_at_a_time(x.shape[1:]) or (len(x) > 1 and model.clips_mix(x))
             whole = ForwardContext(model, x, classes, autocast, 1 if singly else at_once)
-            if not singly or len(x) == 1:
-                found = self.maps(whole)
-            else:
-                found = _joined([self.maps(replace(whole, x=one)) for one in x.split(1)])
+            try:
+                found = self._singly(whole) if singly else self.maps(whole)
+            except OneByOne:  # as in a loop over the clips of a batch
+                whole = replace(whole, at_once=1)
+                found = self._singly(whole)
             paths = model.trace(x.shape[1:]).paths_beside(model.cam_layer)
             if paths > 1 and found.axes is None and not self.same_for_all:
                 pairs = zip(
@@ -101,6 +102,10 @@ class Method:
                 )
                 found = replace(found, remarks=["; ".join(filter(None, pair)) for pair in pairs])
             return found
+
+    def _singly(self, whole: ForwardContext) -> Maps:
+        """What is found when the clips go one by one."""
+        return _joined([self.maps(replace(whole, x=one)) for one in whole.x.split(1)])
 
     def maps(self, context: ForwardContext) -> Maps:
         """The maps of these clips. This is all that a method has to define."""
