@@ -11,6 +11,7 @@
 #         levels. A bicubic torchvision.transforms.v2.functional.resize of uint8 gives exactly the
 #         same. So a network is given other pixels depending on whether its frames were made
 #         float before or after the resize.
+# Known:  pytorch pull requests #90771 and #103252 (it follows Pillow on purpose), Pillow #7184.
 # Output: for each image, mode and size: the largest difference, the share of values that differ,
 #         the share that differ by more than 1, and the largest difference to float32 in two
 #         passes with rounding and clamping between them.

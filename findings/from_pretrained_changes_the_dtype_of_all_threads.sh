@@ -13,6 +13,7 @@
 #         A way out: one lock around every from_pretrained, and an explicit dtype elsewhere.
 #         The threads here wait for each other at a fixed point, the constructor of the network,
 #         so that the outcome does not depend on chance.
+# Known:  to a user of it, vectorize-io/hindsight #2167 (two loads that overlap).
 # Output: what another thread gets before, during and after one load; the default after two
 #         loads that overlap.
 set -euo pipefail

@@ -11,7 +11,8 @@
 #         misses them there, without an error. dropout in evaluation mode is seen only there.
 #         relu is not composite and is the same in all three.
 #         A way out: func.decompose(*args, **kwargs) under the mode, while it is not
-#         NotImplemented, as torch.utils.flop_counter does.
+#         NotImplemented, as torch.utils.flop_counter does (but not for prim.device, which fails).
+# Known:  pytorch issues #81669 and #141446.
 # Output: for each operation, the names seen with gradients, under no_grad() and under
 #         inference_mode(), and those under inference_mode() with the way out.
 set -euo pipefail
