@@ -72,6 +72,8 @@ def applies(method: str, model: VideoModel) -> bool:
     modules = list(model.net.modules())
     if method in ("guided-gradient", "deconvolution"):
         return any(isinstance(m, nn.ReLU) for m in modules)
+    if method == "hirescam":  # a norm alone reads MViT's last block
+        return not model.name.startswith("mvit")
     return method != "cam" or model.name in {
         *("tabletop", "resnet50", "r3d_18", "mc3_18", "r2plus1d_18"),
         *("swin3d_t", "swin3d_s", "swin3d_b"),

@@ -200,7 +200,8 @@ class VideoModel:
             self._traced, self._traces = modules, {}  # a part was exchanged
         record = self._traces.get(key)
         if record is None:
-            record = trace_forward(self.net, key, self._call)
+            with as_written(self.net):
+                record = trace_forward(self.net, key, self._call)
             ending = record.ending
             if ending is not None and ending.function and self.output in (None, ending.kind):
                 record.leave_out(ending)

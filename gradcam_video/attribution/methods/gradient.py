@@ -115,7 +115,7 @@ class HiResCAM(_HeadGradient):
         if norm is not None:
             raise BadInput(
                 f"hirescam is zero everywhere at {layer!r}, whose cells are read through the layer "
-                f"norm {norm!r} alone: name that with cam_layer="
+                f"norm {norm!r} alone: use gradcam, or cam_layer= with that norm"
             )
         return super().maps(context)
 
