@@ -279,3 +279,22 @@ def test_arguments_of_another_kind_are_one_line(options: dict, words: str) -> No
         gv.explain(model, clip_of(), **options)
     assert gv.explain(model, clip_of(), classes="b").classes.tolist() == [1]
     assert gv.explain(model, clip_of(), classes=1).classes.tolist() == [1]
+
+
+def test_a_target_of_squeezed_values_takes_several_copies() -> None:
+    """A regression that gives (N,): changed copies of a clip go through together."""
+    net = made(lambda n, x: n.fc(n.pooled(x))[:, 0])
+    model = model_of(net, ["speed"], output="value")
+    options = {"method": "occlusion", "target": lambda y: 2 * y}
+    four, one = (gv.explain(model, clip_of(), batch=b, **options) for b in (4, 1))
+    plain = gv.explain(model, clip_of(), method="occlusion")
+    np.testing.assert_allclose(four.signed, one.signed, atol=1e-6)
+    np.testing.assert_allclose(one.signed, 2 * plain.signed, atol=1e-6)
+
+
+def test_a_difference_of_classes_of_a_grey_network() -> None:
+    net = made(lambda n, x: n.fc(n.pooled(x)))
+    net.trunk[0] = nn.Conv3d(1, 6, 3, (1, 2, 2), 1)
+    model = gv.VideoModel(net.eval(), ["a", "b"], 32, 0.5, 0.25, frames=T, quiet=True)
+    e, apart = gv.explain(model, clip_of(), target=("a", "b")), gv.explain(model, clip_of())
+    np.testing.assert_allclose(e.signed[0], apart.signed[0] - apart.signed[1], atol=1e-6)

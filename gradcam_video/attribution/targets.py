@@ -182,7 +182,9 @@ class _Number:
 
 def _values(model: VideoModel, raw: Any) -> Tensor:
     """The (N, K) that a model makes of what its network gives."""
-    return as_values(raw if model.outputs is None else model.outputs(raw))
+    given, classes = raw if model.outputs is None else model.outputs(raw), len(model.labels)
+    squeezed = isinstance(given, Tensor) and given.ndim < 2  # (N,) of one class, (K,) of one clip
+    return as_values(given, max(1, given.numel() // classes) if squeezed else 1, classes)
 
 
 def _index(model: VideoModel, name: str | int) -> int:
@@ -194,7 +196,7 @@ def _index(model: VideoModel, name: str | int) -> int:
 
 def _ending(model: VideoModel) -> str:
     """The softmax or sigmoid with which the network itself ends, and which `forward` leaves out."""
-    ending = getattr(model.trace((3, model.frames, *model.size)), "ending", None)
+    ending = model.trace(model.input_shape).ending
     if ending is None or not ending.function or ending.kind != model.output:
         return ""
     return "" if "log" in ending.function else str(ending.kind)  # log p needs no more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -174,6 +175,11 @@ class VideoModel:
         return self.preprocessing.channels
 
     @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of a clip as the network was made for it."""
+        return self.channels, self.frames, *self.size
+
+    @property
     def device(self) -> torch.device:
         """Where the network's parameters lie."""
         return next(self.net.parameters()).device
@@ -216,15 +222,14 @@ class VideoModel:
 
     def _first_trace(self) -> Trace:
         """The trial forward that finds out which order of dimensions the network takes."""
-        shape = (self.channels, self.frames, *self.size)
         try:
-            return self.trace(shape)
+            return self.trace(self.input_shape)
         except BadInput:
             if self.inputs is not None:
                 raise
             self.inputs = frames_first
             try:
-                return self.trace(shape)
+                return self.trace(self.input_shape)
             except BadInput:
                 self.inputs = None
             raise
@@ -307,15 +312,14 @@ class VideoModel:
         other = copy.copy(self)
         other.outputs, other.output = outputs, output
         del other.labels
-        shape = (self.channels, self.frames, *self.size)
-        other.labels = _names(labels, other.trace(shape).classes)
+        other.labels = _names(labels, other.trace(self.input_shape).classes)
         return other
 
     def at(self, cam_layer: str) -> VideoModel:
         """The same model reading another layer. Weights are shared, nothing is copied."""
         other = copy.copy(self)
         other._own_tokens = None
-        other.trace((self.channels, self.frames, *self.size)).token_grid(cam_layer)
+        other.trace(self.input_shape).token_grid(cam_layer)
         other.cam_layer = cam_layer
         return other
 
@@ -367,7 +371,7 @@ class VideoModel:
         The network is *changed*: for a network that is still to be trained, do not.
         """
         self._untrained = self.untrained  # the norms that tell it are fused away
-        fuse_conv_bn(self.net, self.trace((self.channels, self.frames, *self.size)))
+        fuse_conv_bn(self.net, self.trace(self.input_shape))
         for tensor in (*self.net.parameters(), *self.net.buffers()):
             if tensor.ndim == 5:  # a network may have 2D filters as well, which have no such format
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last_3d)
@@ -405,7 +409,7 @@ def memory_format(net: nn.Module) -> torch.memory_format:
 
 
 def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
-    """TokenGrid BatchNorm3d into the Conv3d whose output it alone reads, in place.
+    """Fold BatchNorm3d into the Conv3d whose output it alone reads, in place.
 
     Module names stay: the batch norm becomes an Identity, so that hooks and layer names still fit.
 
@@ -421,6 +425,8 @@ def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
         for tensor in op.inputs:
             users[id(tensor)] = users.get(id(tensor), 0) + 1
     by_output = {id(call.output): call for call in record.calls if record.count(call.name) == 1}
+    names = (record.parameters.get(id(t)) for op in record.operations for t in op.inputs)
+    reads = Counter(names)  # of each parameter, by name
     norms = {id(op.output): op.inputs[0] for op in record.operations if "batch_norm" in op.name}
     modules = dict(net.named_modules())
     fused_norms = 0
@@ -433,18 +439,14 @@ def fuse_conv_bn(net: nn.Module, record: Trace) -> int:
         if source is None or before is None or users[id(source)] != 1:
             continue
         conv = modules[before.name]
-        weights = [
-            key for key, name in record.parameters.items() if name == f"{before.name}.weight"
-        ]
-        read = sum(id(t) in weights for op in record.operations for t in op.inputs)
-        if read > 1 or {call.name, before.name} & record.past_the_tree:
+        if reads[f"{before.name}.weight"] > 1 or {call.name, before.name} & record.past_the_tree:
             continue  # the same filters are used elsewhere, or by another way than their name
         if record.count(call.name) != 1 or not isinstance(conv, nn.Conv3d):
             continue
         if is_parametrized(conv) or conv._forward_pre_hooks:  # as a weight norm: no plain filters
             continue
         with evaluating(net):
-            fused = fuse_conv_bn_eval(modules[before.name], norm)
+            fused = fuse_conv_bn_eval(conv, norm)
         net.set_submodule(before.name, fused)
         net.set_submodule(call.name, nn.Identity())
         fused_norms += 1
