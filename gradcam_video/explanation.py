@@ -229,12 +229,13 @@ class Explanation:
         return cls(**read_saved(path))
 
     def __repr__(self) -> str:
+        from .show.captions import short_answer
+
         mark = ", UNTRAINED" if self.untrained else ""
         steps, rows, columns = self.signed.shape[1:]
         some = "1 map" if len(self.signed) == 1 else f"{len(self.signed)} maps"
         maps = f"{some} of {steps}×{rows}×{columns}"
-        number = "{:.4g}" if self.output == "value" else "{:.2f}"
-        best = ", ".join(f"{name} {number.format(value)}" for name, value in self.top(2))
+        best = ", ".join(f"{name} {short_answer(self, value)}" for name, value in self.top(2))
         about = f"{self.method} of {self.model or 'a network'}{mark}"
         return f"Explanation({str(self.clip.source)!r}, {about}: {best} ({self.output}); {maps})"
 

@@ -16,6 +16,7 @@ frames 0 and 8.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -148,6 +149,11 @@ class Grid:
         """Which original pixels of a frame the network saw, bool (height, width)."""
         if self.time.seen is not None and frame >= self.time.seen:
             return np.zeros((self.view.height, self.view.width), bool)
+        return self._seen
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        """The same of every frame that it saw."""
         rows, columns = self.view.input_rows(), self.view.input_columns()
         down, across = self.view.seen_rows(), self.view.seen_columns()
         if self.rows.seen is not None:

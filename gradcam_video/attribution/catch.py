@@ -117,16 +117,13 @@ class LayerCatch:
                     _Head(self, passed if is_function else None, x.device.type, autocast)
                 )
             logits = self.model.forward(x, as_it_is=True)
-        several = len(x) > 1 and len(x) == len(logits)
-        if several and any(len(cells) != len(logits) for cells in self.cells):
-            raise OneByOne(f"{self.reading.layer!r} does not take several clips at once")
+        kind = OneByOne if len(x) > 1 else BadInput
         if any(len(cells) != len(logits) for cells in self.cells):
-            raise BadInput(
+            raise kind(
                 f"{self.reading.layer!r} has {len(self.cells[0])} maps for {len(logits)} clips: "
                 "parts of a clip lie in the batch's dimension, in a way that could not be followed"
             )
         if len(self.cells) != len(grids) or self.call != self.reading.calls:
-            kind = OneByOne if len(x) > 1 else BadInput
             raise kind(
                 f"{self.reading.layer!r} ran {self.call} times, and {self.reading.calls} times in "
                 "the trial forward: a network whose way depends on the values cannot be followed"
@@ -140,12 +137,15 @@ class LayerCatch:
     def replaced(self, output: Any, token_grid: TokenGrid) -> Any:
         """The layer's output with other cells in it."""
         several = isinstance(output, tuple | list)  # attention may give its weights, too
-        tokens: Tensor = output[0] if several else output
-        cells = self.caught(token_grid.to_grid(tokens))
-        if cells is None:
+        tokens = self.tokens(output[0] if several else output, token_grid)
+        if tokens is None:
             return output
-        tokens = token_grid.from_grid(cells, tokens)
         return type(output)((tokens, *output[1:])) if several else tokens
+
+    def tokens(self, tokens: Tensor, token_grid: TokenGrid) -> Tensor | None:
+        """What takes the place of the layer's tokens; None: nothing does."""
+        cells = self.caught(token_grid.to_grid(tokens))
+        return None if cells is None else token_grid.from_grid(cells, tokens)
 
     def caught(self, cells: Tensor) -> Tensor | None:
         """What to do with the layer's cells (N, C, T', h, w); a tensor returned replaces them."""

@@ -22,6 +22,7 @@ from ..geometry import SCOPES
 from ..models.finite import NotFinite
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
+from ..show.captions import short_answer
 from ..show.export import chosen_files
 from .options import BAD, OK, add_model_options, complain, model_from
 
@@ -214,8 +215,7 @@ def _explain_whole(
 def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
     look = {"scope": options.scope, "cmap": options.cmap}
     e.save(folder, label=_drawn(options, e), only=options.only, **look, **extra)
-    number = "{:.4g}" if e.output == "value" else "{:.2f}"
-    best = ", ".join(f"{label} {number.format(value)}" for label, value in e.top(2))
+    best = ", ".join(f"{label} {short_answer(e, value)}" for label, value in e.top(2))
     best += "" if e.output in ("softmax", "probability") else f" ({e.output})"
     mark = "UNTRAINED: " if e.untrained else ""
     print(f"{e.clip.source}: {mark}{best} -> {folder}", flush=True)

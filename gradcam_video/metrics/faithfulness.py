@@ -256,7 +256,7 @@ def cascade(model: VideoModel) -> list[str]:
     In the reverse of the order in which they run, not of that in which they were declared.
     """
     own = {name for name, m in model.net.named_modules() if list(m.parameters(recurse=False))}
-    calls = model.trace((model.channels, model.frames, *model.size)).calls
+    calls = model.trace(model.input_shape).calls
     last = {call.name: i for i, call in enumerate(calls) if call.name in own}
     return sorted(last, key=lambda name: -last[name])
 

@@ -288,24 +288,11 @@ def options_of(processor: Any, config: Any) -> dict[str, Any]:
     problem = config.problem_type
     if problem is None and config.num_labels == 1:
         problem = "regression"  # as the loss functions of `transformers` take it
-    frames = getattr(config, "frames_per_clip", None) or config.num_frames
     return {
         "preprocessing": preprocessing(processor, _input_size(config)),
-        "frames": frames,
+        "frames": getattr(config, "frames_per_clip", None) or config.num_frames,
         "output": OUTPUTS.get(problem),
-        "remark": _unseen(config, frames),
     }
-
-
-def _unseen(config: Any, frames: int) -> str:
-    """A remark where the frames do not fill the network's patches, which are some frames long."""
-    tube = getattr(config, "tubelet_size", 1)
-    tube = tube if isinstance(tube, int) else int(tube[0])
-    left = frames % tube if frames > tube else 0
-    if not left:
-        return ""
-    last = "frame is" if left == 1 else f"{left} frames are"
-    return f"of {frames} frames the last {last} never seen: its patches are {tube} frames long"
 
 
 def preprocessing(processor: Any, sides: tuple[int, int]) -> Preprocessing:

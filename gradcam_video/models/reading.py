@@ -35,8 +35,8 @@ class Reading:
         align: how they are known, "receptive-field" or "half-pixel".
         placements: of each call read, matrices (cells of the merged grid, cells of the call) for
             time, rows and columns; empty where there is one call and nothing to move.
-        hidden: the graph is not recorded by itself after the layer: gradients are switched off in
-            the network's own forward, or it runs in a lower precision of our choice.
+        hidden: the graph is not recorded by itself after the layer, because gradients are switched
+            off in the network's own forward.
     """
 
     layer: str

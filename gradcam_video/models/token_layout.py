@@ -147,7 +147,7 @@ class TokenGrid:
     def __post_init__(self) -> None:
         names = re.findall(r"[^\s()]+", self.pattern)
         known = [name for name in names if name != "1"]
-        first = re.findall(r"\([^)]*\)|\S+", self.pattern)[:1]
+        first = self._dims[:1]
         wrong = [n for n in known if n not in ("n", "c", "t", "h", "w") or known.count(n) > 1]
         if wrong or not first or "n" not in first[0].strip("()").split():
             raise BadInput(
@@ -163,7 +163,7 @@ class TokenGrid:
         Raises:
             BadInput: the pattern does not fit the shape, or leaves the grid open.
         """
-        dims = re.findall(r"\([^)]*\)|\S+", cls(pattern, (1, 1, 1)).pattern)
+        dims = cls(pattern, (1, 1, 1))._dims
         sizes = {"t": 1, "h": 1, "w": 1, "n": 1}
         fits = len(dims) == len(shape)
         for dim, size in zip(dims, shape, strict=False):
@@ -189,8 +189,13 @@ class TokenGrid:
     @cached_property
     def _tokens(self) -> int:
         """The dimension that holds the tokens, and what comes before them."""
-        dims = re.findall(r"\([^)]*\)|\S+", self.pattern)
+        dims = self._dims
         return max(range(len(dims)), key=lambda dim: len(set(CELLS) & set(dims[dim])))
+
+    @cached_property
+    def _dims(self) -> list[str]:
+        """What lies in each dimension: "(n t)", "c", "h", "w"."""
+        return re.findall(r"\([^)]*\)|\S+", self.pattern)
 
     @property
     def plain(self) -> bool:

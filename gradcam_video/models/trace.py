@@ -165,7 +165,7 @@ class Trace:
         Raises:
             BadInput: no such layer, or it was not called.
         """
-        calls = [call for call in (*self.calls, *self.functions) if call.name == layer]
+        calls = self._by_name.get(layer)
         if not calls:
             some = ", ".join(dict.fromkeys(call.name for call in self.calls[-6:] if call.name))
             raise BadInput(f"no layer {layer!r} runs in this network: the last that do are {some}")
@@ -181,12 +181,24 @@ class Trace:
 
     def count(self, layer: str) -> int:
         """How often a layer runs in one forward."""
-        return sum(call.name == layer for call in (*self.calls, *self.functions))
+        return len(self._by_name.get(layer, ()))
 
-    @property
+    @cached_property
+    def _by_name(self) -> dict[str, list[Call]]:
+        """The calls of each module and function. Asked only once the trial forward is over."""
+        found: dict[str, list[Call]] = {}
+        for call in (*self.calls, *self.functions):
+            found.setdefault(call.name, []).append(call)
+        return found
+
+    @cached_property
     def hides_graph(self) -> bool:
         """Whether the network switches gradients off somewhere in its own forward."""
-        return any(not op.graph and op.node is not None for op in self.operations)
+        return self._hidden_from(0)
+
+    def _hidden_from(self, step: int) -> bool:
+        """Whether gradients are off in one of the operations from a step on."""
+        return any(not op.graph and op.node is not None for op in self.operations[step:])
 
     # --- which layer ----------------------------------------------------------------------------
 
@@ -369,8 +381,7 @@ class Trace:
                 "each call lie could not be followed: name another with cam_layer="
             )
         merged, placements = merged_axes(axes)
-        behind = self.operations[max(0, calls[read[0]].step - 1) :]  # the layer's own last one, too
-        hidden = any(not op.graph and op.node is not None for op in behind)
+        hidden = self._hidden_from(max(0, calls[read[0]].step - 1))  # the layer's own last one, too
         return Reading(
             *(layer, len(calls), tuple(read), tuple(grids), merged, align, placements, hidden)
         )

@@ -109,6 +109,11 @@ def answer(e: Drawable, value: float) -> str:
     return f"sigmoid {percent(value)}" if e.output == "sigmoid" else percent(value)
 
 
+def short_answer(e: Drawable, value: float) -> str:
+    """The same where there is no room for a word: "0.62", or "3.2" of a value."""
+    return f"{value:.4g}" if e.output == "value" else f"{value:.2f}"
+
+
 def best_words(e: Drawable) -> str:
     """The line about the classes that come first; empty where there is but one."""
     best = e.top(2)

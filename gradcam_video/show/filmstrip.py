@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from ..errors import BadInput
 from .blend import at_size, lay_on, resize
-from .captions import UNTRAINED, class_name, rows_of, scope_words, wrap
+from .captions import UNTRAINED, class_name, rows_of, scope_words, short_answer, wrap
 from .inline_figure import InlineFigure
 from .look import Look, LookOptions
 
@@ -124,8 +124,7 @@ def _title(e: Drawable, rows: list[int], scope: str) -> list[tuple[str, str, str
     if e.true_label:
         lines.append((f"true: {e.true_label}", _INK, "bold"))
     kind = "" if e.output in ("softmax", "probability") else f" ({e.output})"
-    number = "{:.4g}" if e.output == "value" else "{:.2f}"
-    two = "  ·  ".join(f"{name} {number.format(value)}" for name, value in e.top(2))
+    two = "  ·  ".join(f"{name} {short_answer(e, value)}" for name, value in e.top(2))
     lines.append((f"top-{len(e.top(2))}{kind}: {two}", _INK, "bold"))
     wide = ACROSS * 0.92  # a pixel of the measuring font is a little less than one of the figure
     lines = [

@@ -128,13 +128,10 @@ def _joined(found: Sequence[Maps]) -> Maps:
 class Silence(LayerCatch):
     """Runs a network whose layer gives nothing but zeros, class tokens among them."""
 
-    def replaced(self, output: Any, token_grid: TokenGrid) -> Any:
+    def tokens(self, tokens: Tensor, token_grid: TokenGrid) -> Tensor:
         """Zeros of the same shape."""
-        several = isinstance(output, tuple | list)
-        tokens = output[0] if several else output
-        self.cells.append(token_grid.to_grid(tokens))
-        zeros = torch.zeros_like(tokens)
-        return type(output)((zeros, *output[1:])) if several else zeros
+        self.caught(token_grid.to_grid(tokens))
+        return torch.zeros_like(tokens)
 
 
 def _beside(context: ForwardContext, found: Maps, paths: int) -> list[str]:
@@ -192,10 +189,12 @@ class ForwardContext:
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of any clips of this size; differentiable where gradients are on."""
-        hidden = self.model.trace(self.x.shape[1:]).hides_graph or needs_help(self.model, x)
         with ExitStack() as contexts:
             contexts.enter_context(precision(x.device, self.autocast))
-            if hidden and torch.is_grad_enabled():
+            # Methods that only watch the answer run hundreds of these, and want no graph.
+            if torch.is_grad_enabled() and (
+                self.model.trace(self.x.shape[1:]).hides_graph or needs_help(self.model, x)
+            ):
                 contexts.enter_context(WithGraph(self.model, x.device.type))
             return at_least_float32(self.model.forward(x))
 
