@@ -24,6 +24,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -51,6 +52,8 @@ TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
 FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
 PAGE = Path(__file__).parents[1] / "docs" / "methods_compared.md"
 START, END = "<!-- methods -->", "<!-- /methods -->"
+# A processor without AVX-512 emulates bfloat16, at ten times the time and more.
+BFLOAT16 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 KEPT = 20  # clips whose single values are kept, so that anybody can make a row again
 
 COSTLY: Mapping[str, dict[str, Any]] = {
@@ -128,19 +131,22 @@ def main() -> None:
 def measure(args: argparse.Namespace, settings: Settings) -> None:
     """All clips, a record for each; then the results."""
     args.work.mkdir(parents=True, exist_ok=True)
-    options = {"costly_options": COSTLY, "baseline": BASELINE}
+    options = {"costly_options": COSTLY, "baseline": BASELINE, "bfloat16": BFLOAT16}
     same_settings(args.work / "settings.json", vars(settings) | options)
     clock = Clock(args.work / "seconds.json")
     # A process for each core and one thread in each, which NumPy is told before it is loaded.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     context = multiprocessing.get_context("spawn")
-    with context.Pool(args.processes, begin, (args.data, args.work, settings)) as pool:
+    # A worker that dies ends the run with an error: multiprocessing's own pool would wait for ever.
+    with ProcessPoolExecutor(
+        args.processes, context, begin, (args.data, args.work, settings)
+    ) as pool:
         used = clips_to_use(args, settings, pool)
         todo = [job for job in enumerate(used) if not record_file(args.work, job[1]).exists()]
         say(f"{len(used)} clips, {len(used) - len(todo)} done before")
         started, done, whole = time.monotonic(), 0.0, sum(weight(at, settings) for at, _ in todo)
-        for n, position in enumerate(pool.imap_unordered(one_clip, todo), 1):
-            done += weight(position, settings)
+        for n, ready in enumerate(as_completed([pool.submit(one_clip, job) for job in todo]), 1):
+            done += weight(ready.result(), settings)
             if n % 10 == 0 or n == len(todo):
                 left = (time.monotonic() - started) / done * (whole - done) / 60
                 spent = clock.keep() / 60
@@ -178,7 +184,7 @@ def same_settings(path: Path, settings: dict[str, Any]) -> None:
         file.write_text(text, "utf-8")
 
 
-def clips_to_use(args: argparse.Namespace, settings: Settings, pool: Any) -> list[int]:
+def clips_to_use(args: argparse.Namespace, settings: Settings, pool: Executor) -> list[int]:
     """The first clips whose class the network names, camera classes left out, in the set's order.
 
     Clip i of the set is of class i % 40: so all classes come equally often.
@@ -188,7 +194,7 @@ def clips_to_use(args: argparse.Namespace, settings: Settings, pool: Any) -> lis
         used: list[int] = []
         total = len(SomethingSomething(args.data, "test"))
         for begin in range(0, total, 80):
-            some = pool.map(counts_for, range(begin, min(begin + 80, total)), chunksize=4)
+            some = [*pool.map(counts_for, range(begin, min(begin + 80, total)), chunksize=4)]
             used += [i for i, counts in enumerate(some, begin) if counts]
             say(f"{len(used)} of the first {begin + len(some)} clips count")
             if len(used) >= settings.clips:
@@ -292,7 +298,12 @@ def record_file(work: Path, i: int) -> Path:
 def explained(clip: Clip, method: str, k: int, model: gv.VideoModel | None = None) -> Explanation:
     options = COSTLY.get(method, {})
     return gv.explain(
-        model or OWN.model, clip, method=method, classes=[k], autocast=method in COSTLY, **options
+        model or OWN.model,
+        clip,
+        method=method,
+        classes=[k],
+        autocast=BFLOAT16 and method in COSTLY,
+        **options,
     )
 
 
@@ -319,7 +330,7 @@ def curves(
         baseline=BASELINE,
         shares=SHARES,
         seed=seed,
-        autocast=True,
+        autocast=BFLOAT16,
     )
     found: dict[str, dict[tuple[str, str, str], float]] = {method: {} for method in maps}
     for (measure, unit, who), area in areas.items():
