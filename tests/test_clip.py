@@ -24,9 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradcam_video.data import video_file
 from gradcam_video.data.clip import Clip, open_source, read_clip, read_windows
 from gradcam_video.data.image_folder import clip_name, find_clips
+from gradcam_video.data.timeline import Timeline
 from gradcam_video.errors import BadInput
 
 BITS = 8
@@ -233,13 +233,13 @@ def test_bare_stream_without_timestamps(tmp_path: Path) -> None:
 def test_stream_whose_key_frames_are_not_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = video_file.VideoFile._scan
+    place = Timeline._place
 
-    def unmarked(video: video_file.VideoFile, *arguments: Any) -> None:
-        scan(video, *arguments)
-        video._keys = []  # as after a cut that lost the first of them
+    def unmarked(timeline: Timeline, *arguments: Any) -> None:
+        place(timeline, *arguments)
+        timeline.keys = []  # as after a cut that lost the first of them
 
-    monkeypatch.setattr(video_file.VideoFile, "_scan", unmarked)
+    monkeypatch.setattr(Timeline, "_place", unmarked)
     assert seen(read_clip(film(tmp_path / "a.mp4", 46))) == list(range(0, 46, 3))
 
 
@@ -270,7 +270,7 @@ def test_first_of_several_streams(tmp_path: Path) -> None:
     clip = read_clip(tmp_path / "d.mkv")
     assert clip.size == (48, 64)
     assert seen(clip) == list(range(0, 46, 3))
-    assert clip.note == "the first of 2 video streams"
+    assert clip.note == "video stream 1 of 2"
 
 
 # --- folders of images -------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def test_colours(tmp_path: Path, matrix: str | None, full_range: bool, pixels: s
         frame.pts, frame.time_base = 0, Fraction(1, 12)
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    picture = read_clip(path, frames=1).frames[0]
+    picture = read_clip(path, frames=1).picture(0)
     assert np.abs(picture.astype(int) - wanted).max() <= 4  # the wrong matrix is off by 12
 
 
@@ -472,7 +472,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_what_is_needed_is_decoded(
     long_film: Path, start: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
+    caplog.set_level(logging.DEBUG, logger="gradcam_video")
     tracemalloc.start()
     clip = read_clip(long_film, start=start)
     peak = tracemalloc.get_traced_memory()[1]
@@ -486,7 +486,7 @@ def test_only_what_is_needed_is_decoded(
 
 
 def test_spread_over_a_long_file_seeks(long_film: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger=video_file.__name__)
+    caplog.set_level(logging.DEBUG, logger="gradcam_video")
     clip = read_clip(long_film, fps=None)
     assert seen(clip) == [int((k + 0.5) * 200 / 16) for k in range(16)]
     decoded = sum(map(int, re.findall(r"(\d+) frames decoded", caplog.text)))

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.clip import Clip, read_windows
+from ..data.colours import Untagged
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..geometry import Axis
@@ -57,6 +58,7 @@ def explain_windows(
     frames: int = 16,
     fps: float | None = 4.0,
     source_fps: float | None = None,
+    untagged: Untagged = "auto",
     **options: Any,
 ) -> tuple[Explanation, list[Explanation]]:
     """Explain a long video whole, one window in memory at a time.
@@ -64,7 +66,7 @@ def explain_windows(
     Args:
         model, options: as in `explain`.
         path: the video.
-        frames, fps, source_fps: of each window, as in `read_clip`.
+        frames, fps, source_fps, untagged: of each window, as in `read_clip`.
 
     Returns:
         the joined explanation, with one cell per sampled frame of the video, and one explanation
@@ -74,12 +76,12 @@ def explain_windows(
     pictures = JpegFrames()
     times: list[float] = []
     name = Path(path).name
-    for clip in read_windows(path, frames, fps, source_fps=source_fps):
+    for clip in read_windows(path, frames, fps, source_fps=source_fps, untagged=untagged):
         e = explain(model, clip, **options)
         for t in np.flatnonzero(~clip.repeated):
             if not times or clip.times[t] > times[-1] + 1e-6:
                 times.append(float(clip.times[t]))
-                pictures.append(clip.frames[t])
+                pictures.append(clip.picture(t))
         name = clip.source
         nothing = np.broadcast_to(np.zeros(3, np.uint8), clip.frames.shape)  # takes no memory
         windows.append(replace(e, clip=replace(clip, frames=nothing)))

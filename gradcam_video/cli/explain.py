@@ -14,6 +14,7 @@ from ..attribution.api import clips_at_once, explain
 from ..attribution.long_video import explain_windows
 from ..attribution.methods import METHODS
 from ..data.clip import Clip, read_clip
+from ..data.colours import UNTAGGED
 from ..data.image_folder import clip_name, find_clips
 from ..data.labels import find_label
 from ..errors import BadInput
@@ -55,6 +56,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="12",
         help="the true rate of a file that lies, or of jpgs",
+    )
+    parser.add_argument(
+        "--untagged",
+        choices=UNTAGGED,
+        default="auto",
+        help="the colour matrix of a film that names none (auto: the network gets BT.601, as it is "
+        "trained; pictures are as players show them)",
     )
     parser.add_argument("--start", type=float, metavar="SECONDS", help="default: the centre")
     parser.add_argument(
@@ -164,7 +172,12 @@ def _explained(
 
 def _read(options: argparse.Namespace, model: VideoModel, path: Path) -> Clip:
     return read_clip(
-        path, model.frames, _fps(options, model), start=options.start, source_fps=options.source_fps
+        path,
+        model.frames,
+        _fps(options, model),
+        start=options.start,
+        source_fps=options.source_fps,
+        untagged=options.untagged,
     )
 
 
@@ -198,6 +211,7 @@ def _explain_whole(
         frames=model.frames,
         fps=_fps(options, model),
         source_fps=options.source_fps,
+        untagged=options.untagged,
         method=options.method,
         autocast=options.autocast,
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import BadInput
+from .colours import Untagged, check_untagged, on_screen
 from .frames import SMALLEST_SIDE, TOLERANCE
 from .image_folder import ImageFolder, is_folder
 
@@ -40,6 +41,8 @@ class Clip:
         start: where the window begins, seconds; `times[0]` may be a little earlier, because the
             frame on screen at that moment appeared before it.
         fps: frames a second at which the clip plays in real time; 0 has it told from `times`.
+        to_screen: float64 `(3, 3)`, brings the frames' RGB to what players show, see `picture`;
+            None where that is the same.
     """
 
     frames: np.ndarray
@@ -49,6 +52,7 @@ class Clip:
     note: str = ""
     start: float = 0.0
     fps: float = 0.0
+    to_screen: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -107,7 +111,7 @@ class Clip:
     def _repr_html_(self) -> str:
         from .notebook_strip import shown, strip
 
-        return strip([[self.frames[t] for t in shown(len(self))]], repr(self), self.note)
+        return strip([[self.picture(t) for t in shown(len(self))]], repr(self), self.note)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -116,6 +120,16 @@ class Clip:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.frames.shape[1], self.frames.shape[2]
+
+    def picture(self, t: int) -> np.ndarray:
+        """Frame t as players show it, uint8 (H, W, 3).
+
+        The same as `frames[t]`, but for a film of 720 rows and more that names no colour matrix:
+        players take BT.709 for it, and `frames` hold what networks are trained with, BT.601.
+        """
+        if self.to_screen is None:
+            return self.frames[t]
+        return on_screen(self.frames[t], self.to_screen)
 
     @property
     def seconds(self) -> float:
@@ -186,6 +200,7 @@ def read_clip(
     start: float | None = None,
     source_fps: float | None = None,
     max_side: int | None = 1280,
+    untagged: Untagged = "auto",
 ) -> Clip:
     """Reads one clip from a video file, a gif or a folder of numbered images.
 
@@ -205,6 +220,9 @@ def read_clip(
         source_fps: the true rate of the file where its own is wrong or, for a folder, missing
             (12 then, as in Something-Something V1).
         max_side: the longer side is scaled down to this while reading; None for full size.
+        untagged: the colour matrix of a film that names none: "bt601", "bt709", or "auto", which is
+            BT.601 for the network, as in its training, and for people what players show (BT.709
+            from 720 rows on).
 
     Returns:
         The clip. A file too short for T frames repeats its last one, flagged in `repeated`.
@@ -218,7 +236,7 @@ def read_clip(
         ((16, 240, 427, 3), 0.25)
     """
     _check(frames, fps, start, source_fps, max_side)
-    video = open_source(path, source_fps, max_side)
+    video = open_source(path, source_fps, max_side, untagged)
     if start is not None and start >= video.end - TOLERANCE:
         raise BadInput(
             f"{path}: start={start:g} s lies beyond its end ({video.end:.2f} s); "
@@ -249,6 +267,7 @@ def read_windows(
     overlap: float = 0.5,
     source_fps: float | None = None,
     max_side: int | None = 1280,
+    untagged: Untagged = "auto",
 ) -> Iterator[Clip]:
     """Covers a long video whole with overlapping clips, so that their maps can be joined.
 
@@ -257,7 +276,7 @@ def read_windows(
     in a row.
 
     Args:
-        path, frames, fps, source_fps, max_side: as for `read_clip`.
+        path, frames, fps, source_fps, max_side, untagged: as for `read_clip`.
         overlap: share of a window that the next one sees again, 0 (none) to below 1.
 
     Returns:
@@ -269,7 +288,7 @@ def read_windows(
     _check(frames, fps, None, source_fps, max_side)
     if not (isinstance(overlap, (int, float)) and 0 <= overlap < 1):
         raise BadInput(f"overlap={overlap}: give a share of the window, 0 to below 1")
-    video = open_source(path, source_fps, max_side)
+    video = open_source(path, source_fps, max_side, untagged)
     chosen: list[tuple[np.ndarray, np.ndarray, float]] = []
     if fps is None:
         last = max(0, len(video.times) - frames)
@@ -291,12 +310,15 @@ def read_windows(
 
 
 def open_source(
-    path: str | os.PathLike[str], source_fps: float | None = None, max_side: int | None = None
+    path: str | os.PathLike[str],
+    source_fps: float | None = None,
+    max_side: int | None = None,
+    untagged: Untagged = "auto",
 ) -> VideoFile | ImageFolder:
     """Opens a clip and reads when each of its frames is shown; decodes none.
 
     Args:
-        path, source_fps, max_side: as for `read_clip`.
+        path, source_fps, max_side, untagged: as for `read_clip`.
 
     Returns:
         What is known without decoding; its `note` says what is lost of a damaged file.
@@ -308,12 +330,13 @@ def open_source(
         >>> open_source("ssv2_166766.mp4").end  # doctest: +SKIP
         4.083
     """
+    check_untagged(untagged)
     path = Path(path)
     if is_folder(path):
         return ImageFolder(path, source_fps, max_side)
     from .video_file import VideoFile  # here: a folder, or frames one already has, need no FFmpeg
 
-    return VideoFile(path, source_fps, max_side)
+    return VideoFile(path, source_fps, max_side, untagged)
 
 
 def _clip(
@@ -340,7 +363,8 @@ def _clip(
         notes = [*notes, f"the file has only {rate:.3g} frames a second, so some are shown longer"]
     note = "; ".join(part for part in (*notes, video.note, damage) if part)
     times = video.times[shown]
-    return Clip(pictures, times, repeated, video.name, note, float(start), float(fps or 0))
+    rate = float(fps or 0)
+    return Clip(pictures, times, repeated, video.name, note, float(start), rate, video.to_screen)
 
 
 def _check(

@@ -59,8 +59,11 @@ def _numbered(names: Sequence[str]) -> tuple[list[str], str]:
 class ImageFolder:
     """A folder of numbered images; it offers what `VideoFile` does.
 
-    That is `times` and `end` (seconds), `holes`, `note`, and `read`, which gives some frames.
+    That is `times` and `end` (seconds), `holes`, `note`, `to_screen`, and `read`, which gives some
+    frames.
     """
+
+    to_screen = None  # pictures are RGB already
 
     def __init__(self, path: Path, source_fps: float | None, max_side: int | None) -> None:
         self.path = path

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
+import io
 import logging
-import math
 import os
 from collections.abc import Generator, Iterator
-from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import av.error
 import numpy as np
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from PIL import ExifTags, Image
 
 from ..errors import BadInput
+from .colours import BT601_TO_BT709, is_hd, names_no_matrix, to_rgb
+from .container_crop import container_crop
+from .filters import FilmFilters
 from .frames import SMALLEST_SIDE, on_white, shrink, too_small
+from .timeline import PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
 
 log = logging.getLogger(__name__)
 # Titles in another alphabet are no reason to refuse a film; PyAV 19 takes them without being told.
 TITLES: Any = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
-UNNAMED = 2  # "unspecified" among FFmpeg's colour matrices
 DRAWN_TEXT = ("ansi", "bintext", "idf", "xbin")  # FFmpeg would type out any .txt as a film
-HDR = (16, 18)  # the transfer curves PQ and HLG
-# In these (matroska is mkv and webm) FFmpeg takes a sudden end for the end of the film and jumps
-# over garbage, both without a word; how long the film should be stands in the container alone.
-# Each with the bytes that may lie between two packets; asf pads its own to full size.
-SILENT = {"matroska": 1024, "flv": 1024, "asf": 65536}
-ROUNDING = 0.25  # seconds: a stream and its container disagree by less
-
+# FFmpeg's own decoders of these leave the alpha out; libvpx's have it.
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+ORIENTATION = ExifTags.Base.Orientation
+EXIF_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+BROWSER_DELAY = 0.1  # seconds that every browser gives a gif's picture whose delay is below
+SHORTEST_DELAY = 0.015  # this
 
 # --- 2. a video file: its timeline, and single frames of it ------------------------------------
 
@@ -74,13 +86,38 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _video_streams(container: InputContainer) -> list[VideoStream]:
-    """The video streams, without the cover of a piece of music or a text drawn as a picture."""
+def _film(container: InputContainer) -> list[VideoStream]:
+    """The video streams, the film first: without covers, without text drawn as pictures.
+
+    The first one that the file marks as its default; where none is marked, that of the largest
+    pictures. A single picture, as a preview is, comes last.
+    """
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & pictures]
     # A stream of an unknown codec has no context, whatever the type says.
     contexts = [(stream, stream.codec_context) for stream in streams]
-    return [s for s, context in contexts if context and context.name not in DRAWN_TEXT]
+    streams = [s for s, context in contexts if context and context.name not in DRAWN_TEXT]
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, int]:
+        size = stream.codec_context.width * stream.codec_context.height
+        default = bool(stream.disposition & Disposition.default)
+        return stream.frames == 1, not default, 0 if default else -size
+
+    return sorted(streams, key=rank)
+
+
+class _Shown(NamedTuple):
+    """A decoded frame, and what of it PyAV's frame does not know.
+
+    Attributes:
+        place: where it is in `Timeline.at`.
+        frame: the frame.
+        aspect: width of its pixels over their height.
+    """
+
+    place: int
+    frame: VideoFrame
+    aspect: float
 
 
 class VideoFile:
@@ -90,164 +127,168 @@ class VideoFile:
         times: float64 `(n,)`, when each frame appears, in seconds from the first.
         end: when the last one goes.
         holes: int64 `(m,)`, indices into `times` of the frames after which some are lost.
-        note: what is odd about the file.
+        note: what is odd about the file, as far as it is known.
+        to_screen: float64 `(3, 3)`, brings the pictures' RGB to what players show; None: it is the
+            same. Known once frames were read.
     """
 
-    def __init__(self, path: Path, source_fps: float | None, max_side: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source_fps: float | None,
+        max_side: int | None,
+        untagged: str = "auto",
+    ) -> None:
         self.path = path
         self.name = path.name
         self.note = ""
-        self.holes = np.zeros(0, np.int64)
-        self._max_side = max_side
+        self.to_screen: np.ndarray | None = None
+        self._max_side, self._untagged = max_side, untagged
         self._size: tuple[int, int] | None = None  # width and height of the pictures, once known
+        self._first: tuple[int, int] | None = None  # the same before they were scaled down
         self._reformatter = VideoReformatter()
         with _open(path) as container:
-            streams = _video_streams(container)
+            streams = _film(container)
             if not streams:
                 raise BadInput(
                     f"{path}: no video in it that FFmpeg can decode, only sound, text or an "
                     "unknown codec; give a video"
                 )
-            self._stream = streams[0].index
-            aspect = float(streams[0].sample_aspect_ratio or 1)  # width of a pixel / its height
-            self._stretch = aspect if 0.1 < aspect < 10 else 1.0
+            stream, timeline = streams[0], Timeline(container, streams[0], source_fps)
+            for other in streams[1:]:
+                if timeline.packets > 1:
+                    break
+                with _open(path) as again:  # a preview, of which only its packets tell
+                    like = again.streams[other.index]
+                    assert isinstance(like, VideoStream)
+                    film = Timeline(again, like, source_fps)
+                if film.packets > timeline.packets:
+                    stream, timeline = other, film
+            self._timeline, self._stream = timeline, stream.index
+            if not timeline.packets:
+                raise BadInput(f"{path}: no frames in it; the file is cut off or was never filled")
             if len(streams) > 1:
-                self.note = f"the first of {len(streams)} video streams"
-            if streams[0].codec_context.color_trc in HDR:
-                self._add_note("HDR colours are shown without tone mapping, so paler than they are")
-            self._scan(container, streams[0], source_fps)
+                which = list(container.streams.video).index(stream) + 1
+                self._add_note(f"video stream {which} of {len(container.streams.video)}")
+            self._aspect = float(stream.sample_aspect_ratio or 1)
+            self._codec_aspect = float(stream.codec_context.sample_aspect_ratio or 0)
+            self._range = int(stream.codec_context.color_range)
+            name, codec = container.format.name, stream.codec_context.name
+            self._decoder = WITH_ALPHA.get(codec) if "alpha_mode" in stream.metadata else None
+        self._crop = container_crop(path, name, self._stream)
+        for note in timeline.notes:
+            self._add_note(note)
+        self.times, self.end, self.holes = timeline.times, timeline.end, timeline.holes
+        self._at = timeline.at
+        if name == "gif" and not source_fps:
+            self._slow_down()
 
-    def _scan(
-        self, container: InputContainer, stream: VideoStream, source_fps: float | None
-    ) -> None:
-        """Reads the timeline from the packets: nothing is decoded, and nothing kept but numbers."""
-        shown: list[int | None] = []
-        keys: list[int] = []
-        last, last_duration = -math.inf, 0
-        reordered = broken = False
-        overhead = SILENT.get(container.format.name.split(",")[0])
-        witness = _PacketAudit(stream, overhead) if overhead else None
-        try:
-            for packet in container.demux() if witness else container.demux(stream):
-                if not packet.size:  # the empty packet ends the file
-                    continue
-                if witness:
-                    witness.see(packet, last)
-                # A discarded one is cut away by an edit list.
-                if packet.stream_index != stream.index or packet.is_discard:
-                    continue
-                pts = packet.pts
-                shown.append(pts)
-                if pts is None:
-                    continue
-                reordered |= pts != packet.dts
-                if packet.is_keyframe:
-                    keys.append(pts)
-                if pts > last:
-                    last, last_duration = pts, packet.duration or 0
-        except av.error.FFmpegError:
-            broken = True
-        if not shown:
-            raise BadInput(f"{self.path}: no frames in it; the file is cut off or was never filled")
-
-        base = stream.time_base or Fraction(1, 1)
-        pts_known = [pts for pts in shown if pts is not None]
-        # avi stores no timestamps: those of a stream with B-frames are guesses, and wrong ones.
-        guessed = reordered and container.format.name == "avi"
-        self._counted = guessed or len(pts_known) < len(shown)
-        if not self._counted:
-            # Sorted: packets come in decoding order. Unique: two at one moment show only the last.
-            self._at = np.unique(np.asarray(pts_known, dtype=np.int64))
-            self._keys = sorted(keys)
-            self.times = (self._at - self._at[0]) * float(base)
-            tail = last_duration * float(base) or float(np.median(np.diff(self.times, prepend=0)))
-        else:  # no timestamps: count frames, and decode from the beginning to do so
-            self._at = np.arange(len(shown))
-            self._keys = []
-            rate = source_fps or float(stream.average_rate or stream.guessed_rate or 25)
-            self.times = self._at / rate
-            tail = 1 / rate
-        if source_fps:
-            self.times = np.arange(len(self._at)) / source_fps
-            tail = 1 / source_fps
-        self.end = float(self.times[-1]) + (tail or 0.04)
-
-        if witness:
-            there, promised = witness.end(container), (container.duration or 0) / av.time_base
-            self._find_holes(witness.gaps, float(base))
-        else:
-            there = self.end
-            promised = float(stream.duration * base) if stream.duration and not source_fps else 0.0
-        if broken or promised - there > max(ROUNDING, promised / 100):
-            of = f" of {promised:.1f} s" if promised > there else ""
-            self._add_note(f"the file is cut off or damaged: only {there:.1f} s{of} are there")
-
-    def _find_holes(self, gaps: list[float], base: float) -> None:
-        """Finds where bytes were jumped over and time is missing too: one alone may be as meant.
-
-        Args:
-            gaps: timestamps of the frames that unread bytes follow.
-            base: seconds of one unit of the timestamps.
-        """
-        if self._counted or not gaps:
-            return
-        lasts = np.diff(self._at, append=self._at[-1]) * base  # seconds, of all but the last frame
-        before = np.unique(np.searchsorted(self._at, gaps))
-        self.holes = before[lasts[before] > ROUNDING]
-        if len(self.holes):
-            lost, first = lasts[self.holes].sum(), (self._at[self.holes[0]] - self._at[0]) * base
-            self._add_note(f"the file is damaged: {lost:.1f} s are lost after {first:.1f} s")
+    def _slow_down(self) -> None:
+        """Gives the pictures of a gif the time that browsers give them."""
+        lasts = np.diff(self.times, append=self.end)
+        lasts[lasts < SHORTEST_DELAY] = BROWSER_DELAY
+        ends = np.cumsum(lasts)
+        self.times, self.end = np.r_[0.0, ends[:-1]], float(ends[-1])
 
     def _add_note(self, text: str) -> None:
-        self.note = "; ".join(part for part in (self.note, text) if part)
+        if text not in self.note:
+            self.note = "; ".join(part for part in (self.note, text) if part)
 
-    def _key_before(self, place: int) -> int | None:
-        """The key frame to seek to for a place in `_at`; None when it is the file's first."""
-        before = bisect.bisect_right(self._keys, place)
-        return self._keys[before - 1] if before > 1 else None
+    def _decode(self, key: KeyFrame | None) -> Generator[_Shown]:
+        """Decodes from a key frame on, or from the beginning; what cannot be decoded is left out.
 
-    def _decode(self, seek: int | None) -> Generator[tuple[int, VideoFrame]]:
-        """Decodes from `seek` on, or from the beginning; yields each frame and its place in `_at`.
-
-        What cannot be decoded is left out.
+        Raises:
+            _NoFrame: the key frame was not found where it should be.
         """
+        counted = self._timeline.counted
         with _open(self.path) as container:
             stream = container.streams[self._stream]
             assert isinstance(stream, VideoStream)
+            codec = stream.codec_context
+            if self._decoder:
+                codec = CodecContext.create(self._decoder, "r")
+                assert isinstance(codec, VideoCodecContext)
             # Each decoder thread holds frames of its own, 50 MB apiece at 8K: so only a few.
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
-            if seek is not None:
-                container.seek(seek, stream=stream)
-            for count, frame in enumerate(_frames(container, stream)):
-                place = count if self._counted else frame.dts if frame.pts is None else frame.pts
+            codec.thread_type = "AUTO"
+            codec.thread_count = min(4, os.cpu_count() or 1)
+            filters = FilmFilters(self._crop, self._add_note)
+            frames = filters.run(_frames(self._packets(container, stream, key), codec))
+            aspect = self._codec_aspect
+            for count, frame in enumerate(frames):
+                place = count if counted else frame.dts if frame.pts is None else frame.pts
+                # The decoder's threads know of a new shape some frames early: it begins at a key.
+                if frame.key_frame:
+                    aspect = float(codec.sample_aspect_ratio or 0)
+                changed = bool(aspect) and aspect != self._codec_aspect
                 if place is not None:
-                    yield place, frame
+                    yield _Shown(place, frame, aspect if changed else self._aspect)
 
-    def _on_screen(self, targets: np.ndarray, seek: int | None) -> Iterator[tuple[int, VideoFrame]]:
-        """Yields for each target, a place in `_at`, the frame on screen then, and its own place.
+    def _packets(
+        self, container: InputContainer, stream: VideoStream, key: KeyFrame | None
+    ) -> Iterator[Packet]:
+        """The packets of the film from a key frame on, each with its own timestamp."""
+        places = self._timeline.places
+        index, position = 0, 0
+        if key is not None:
+            if self._timeline.format in STREAMS:
+                container.seek(key.position, unsupported_byte_offset=True)
+            else:
+                container.seek(key.pts, stream=stream)
+        waiting = key is not None
+        for packet in container.demux(stream):
+            if waiting and key is not None:
+                position = packet.pos if packet.pos is not None else position
+                if not self._is(key, packet, position):
+                    continue  # the neighbourhood of a key frame is all that some containers find
+                waiting, index = False, key.index
+            if packet.size and places is not None and not packet.is_discard:
+                if index < len(places):
+                    packet.pts = packet.dts = int(places[index])
+                index += 1
+            yield packet
+        if waiting:
+            raise _NoFrame
+
+    def _is(self, key: KeyFrame, packet: Packet, position: int) -> bool:
+        """Whether a packet is this key frame.
+
+        Raises:
+            _NoFrame: seeking led past it.
+        """
+        if not packet.size or not packet.is_keyframe:
+            return False
+        if self._timeline.format == PROGRAM:  # neither time nor place is as when read from afar
+            return begins(packet) == key.begins
+        if self._timeline.format == TRANSPORT:
+            return position == key.position
+        if packet.pts is not None and packet.pts > key.pts:
+            raise _NoFrame
+        return packet.pts == key.pts
+
+    def _on_screen(self, targets: np.ndarray, key: KeyFrame | None) -> Iterator[_Shown]:
+        """Yields for each target, a place in `_at`, the frame on screen then.
 
         Raises:
             _NoFrame: nothing was decoded, or seeking led past the first target.
         """
-        before: tuple[int, VideoFrame] | None = None
+        before: _Shown | None = None
         done = decoded = 0
-        with contextlib.closing(self._decode(seek)) as frames:
-            for place, frame in frames:
+        with contextlib.closing(self._decode(key)) as frames:
+            for shown in frames:
                 decoded += 1
-                while done < len(targets) and targets[done] <= place:
-                    if targets[done] == place:
-                        yield place, frame
+                while done < len(targets) and targets[done] <= shown.place:
+                    if targets[done] == shown.place:
+                        yield shown
                     elif before is not None:
                         yield before  # its own frame is damaged: the one before stays on screen
-                    elif seek is None:
-                        yield place, frame  # damaged from the first frame on: the next has to do
+                    elif key is None:
+                        yield shown  # damaged from the first frame on: the next has to do
                     else:
                         raise _NoFrame
                     done += 1
                 if done == len(targets):
                     break
-                before = (place, frame)
+                before = shown
         log.debug("%s: %d frames decoded for %d wanted", self.name, decoded, len(targets))
         for _ in targets[done:]:
             if before is None:
@@ -256,21 +297,20 @@ class VideoFile:
 
     def _runs(self, targets: np.ndarray) -> list[np.ndarray]:
         """Splits the targets where seeking spares at least one whole stretch between key frames."""
-        stretch = np.searchsorted(self._keys, targets, side="right")
+        stretch = self._timeline.stretches(targets)
         return np.split(targets, np.flatnonzero(np.diff(stretch) > 1) + 1)
 
-    def _pictures(self, targets: np.ndarray) -> Iterator[tuple[int, VideoFrame]]:
+    def _pictures(self, targets: np.ndarray) -> Iterator[_Shown]:
         """`_on_screen` for all targets, seeking where it pays and works."""
         for run in self._runs(targets):
             given = 0
-            # Some containers only find the neighbourhood of a key frame: then from the beginning.
-            for seek in dict.fromkeys((self._key_before(int(run[0])), None)):
+            for key in dict.fromkeys((self._timeline.key_before(int(run[0])), None)):
                 try:
-                    for placed in self._on_screen(run[given:], seek):
-                        yield placed
+                    for shown in self._on_screen(run[given:], key):
+                        yield shown
                         given += 1
                 except (_NoFrame, av.error.FFmpegError) as error:
-                    log.debug("%s: seeking to %s failed: %r", self.name, seek, error)
+                    log.debug("%s: seeking to %s failed: %r", self.name, key, error)
                 if given == len(run):
                     break
             else:
@@ -294,116 +334,113 @@ class VideoFile:
         pictures: np.ndarray | None = None
         shown = np.zeros(len(wanted), np.int64)
         damaged = 0
-        for k, (place, frame) in enumerate(self._pictures(self._at[wanted])):
-            shown[k] = max(0, int(np.searchsorted(self._at, place, side="right")) - 1)
-            damaged += bool(shown[k] != wanted[k] or frame.is_corrupt)
+        for k, one in enumerate(self._pictures(self._at[wanted])):
+            shown[k] = max(0, int(np.searchsorted(self._at, one.place, side="right")) - 1)
+            damaged += bool(shown[k] != wanted[k] or one.frame.is_corrupt)
             if pictures is not None and shown[k] == shown[k - 1]:
                 pictures[k] = pictures[k - 1]
                 continue
-            picture = self._picture(frame)
+            picture = self._picture(one)
             if pictures is None:  # one block for all: a list to stack would need the memory twice
                 pictures = np.empty((len(wanted), *picture.shape), np.uint8)
-            pictures[k] = picture
+            pictures[k] = _letterboxed(picture, pictures.shape[1:])
         assert pictures is not None
         note = f"{damaged} of {len(wanted)} frames are damaged in the file" if damaged else ""
         return pictures, shown, note
 
-    def _picture(self, frame: VideoFrame) -> np.ndarray:
+    def _picture(self, shown: _Shown) -> np.ndarray:
         """Turns a decoded frame into upright RGB with square pixels: uint8 (H, W, 3)."""
-        if self._size is None:
-            self._size = self._fit(frame)
-        alpha = any(component.is_alpha for component in frame.format.components)
-        # A stream that does not name its matrix: HD is BT.709, all else BT.601, as players take it.
-        named = frame.colorspace != UNNAMED
-        unnamed = Colorspace.ITU709 if min(frame.width, frame.height) >= 720 else Colorspace.ITU601
-        picture = self._reformatter.reformat(
-            frame,
-            *self._size,
-            "rgba" if alpha else "rgb24",
-            src_colorspace=None if named else unnamed,
-            interpolation=Interpolation.AREA,
-        ).to_ndarray()  # (H, W, 3 or 4)
-        return _upright(on_white(picture) if alpha else picture, frame)
+        frame = shown.frame
+        range_ = frame.color_range or self._range  # some decoders leave it to the container
+        picture = to_rgb(self._reformatter, frame, self._fit(shown), self._untagged, range_)
+        if self._untagged == "auto" and names_no_matrix(frame) and is_hd(frame):
+            self.to_screen = BT601_TO_BT709
+        return self._upright(on_white(picture) if picture.shape[-1] == 4 else picture, frame)
 
-    def _fit(self, frame: VideoFrame) -> tuple[int, int]:
-        """Gives the width and height to which all frames are brought, before they are turned."""
+    def _fit(self, shown: _Shown) -> tuple[int, int]:
+        """Gives the width and height to which a frame is brought, before it is turned."""
+        frame, aspect = shown.frame, shown.aspect
         if min(frame.width, frame.height) < SMALLEST_SIDE:
             raise BadInput(too_small(self.path, frame.width, frame.height))
+        aspect = aspect if 0.1 < aspect < 10 else 1.0
         # Pixels that are not square are stretched, never squeezed: nothing is lost.
-        width = round(frame.width * max(1.0, self._stretch))
-        height = round(frame.height * max(1.0, 1 / self._stretch))
-        size = shrink(width, height, self._max_side)
-        if size != (width, height):
-            self._add_note(f"{width}×{height} scaled to {size[0]}×{size[1]}")
-        return size
+        width = round(frame.width * max(1.0, aspect))
+        height = round(frame.height * max(1.0, 1 / aspect))
+        if self._first is None:
+            self._first = (width, height)
+            self._size = shrink(width, height, self._max_side)
+            if self._size != self._first:
+                self._add_note(f"{width}×{height} scaled to {self._size[0]}×{self._size[1]}")
+        assert self._size is not None
+        if (width, height) == self._first:
+            return self._size
+        first = f"{self._first[0]}×{self._first[1]}"
+        self._add_note(f"the size changes on the way: {width}×{height} letterboxed into {first}")
+        scale = min(self._size[0] / width, self._size[1] / height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def _upright(self, picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
+        """Turns and flips a picture (H, W, 3) as the file asks: a phone held up films lying down.
+
+        The file carries a matrix `[a b; c d]`: the pixel at (x, y) belongs at
+        (a·x + c·y, b·x + d·y).
+        """
+        try:
+            side_data = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # PyAV 18 knows no EXIF, which a motion JPEG's pictures may carry
+            return self._upright_by_exif(picture)
+        if side_data is None:
+            return picture
+        a, b, _, c, d = np.frombuffer(bytes(side_data), dtype=np.int32)[:5]
+        if abs(b) > abs(a):  # a quarter turn: x and y change places
+            picture = picture.swapaxes(0, 1)  # (W, H, 3)
+            a, d = c, b
+        if a < 0:
+            picture = picture[:, ::-1]
+        if d < 0:
+            picture = picture[::-1]
+        return picture
+
+    def _upright_by_exif(self, picture: np.ndarray) -> np.ndarray:
+        turn = EXIF_TURNS.get(self._exif_orientation)
+        return picture if turn is None else np.asarray(Image.fromarray(picture).transpose(turn))
+
+    @cached_property
+    def _exif_orientation(self) -> int:
+        """How the pictures of a motion JPEG lie, as the first of them says: EXIF's 1 to 8."""
+        with _open(self.path) as container:
+            packet = next(iter(container.demux(container.streams[self._stream])))
+        try:
+            with Image.open(io.BytesIO(bytes(packet)), formats=["JPEG"]) as image:
+                return int(image.getexif().get(ORIENTATION, 1))
+        except (OSError, ValueError, SyntaxError):
+            return 1
 
 
-class _PacketAudit:
-    """Sees what FFmpeg keeps to itself: where the packets end, and bytes that it jumps over.
-
-    It has to see the packets of all streams: sound may be longer than the film, and lies between.
-
-    Attributes:
-        gaps: latest timestamp of the film before each stretch of unread bytes.
-    """
-
-    def __init__(self, film: VideoStream, overhead: int) -> None:
-        self.gaps: list[float] = []
-        self._film = film.index
-        self._overhead = overhead  # bytes between two packets that are nothing to wonder at
-        self._ends: dict[int, int] = {}  # stream -> timestamp at which the last packet ends
-        self._read = 0  # bytes: where the packet before ends
-        self._unread = 0  # bytes: the longest stretch since the film's last packet
-
-    def see(self, packet: Packet, last: float) -> None:
-        """Takes the next packet; `last` is the film's latest timestamp so far."""
-        stream = packet.stream_index
-        if packet.pts is not None:
-            end = packet.pts + (packet.duration or 0)
-            self._ends[stream] = max(self._ends.get(stream, end), end)
-        if packet.pos is not None:
-            self._unread = max(self._unread, packet.pos - self._read)
-            self._read = max(self._read, packet.pos) + packet.size  # some share a position
-        if stream == self._film:
-            if self._unread > self._overhead and last > -math.inf:
-                self.gaps.append(last)
-            self._unread = 0
-
-    def end(self, container: InputContainer) -> float:
-        """Seconds at which the last packet of all ends."""
-        bases = [float(stream.time_base or 0) for stream in container.streams]
-        return max((end * bases[stream] for stream, end in self._ends.items()), default=0.0)
+def _letterboxed(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A picture in the middle of black, where the film's frames change their size."""
+    if picture.shape == shape:
+        return picture
+    scale = min(shape[0] / picture.shape[0], shape[1] / picture.shape[1], 1.0)
+    if scale < 1:  # turned as well as changed
+        size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    canvas = np.zeros(shape, np.uint8)
+    top, left = (shape[0] - picture.shape[0]) // 2, (shape[1] - picture.shape[1]) // 2
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
 
 
 class _NoFrame(Exception):
     """Decoding gave no frame at or before the first one wanted."""
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _frames(packets: Iterator[Packet], codec: VideoCodecContext) -> Iterator[VideoFrame]:
     """Decodes packet by packet; one that cannot be decoded does not end the film."""
     try:
-        for packet in container.demux(stream):
+        for packet in packets:
             with contextlib.suppress(av.error.FFmpegError):
-                yield from packet.decode()
+                yield from codec.decode(packet)
     except av.error.FFmpegError:  # the container itself is damaged here: what was decoded is good
         with contextlib.suppress(av.error.FFmpegError):
-            yield from stream.decode(None)
-
-
-def _upright(picture: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    """Turns and flips a picture (H, W, 3) as the file asks: a phone held upright films lying down.
-
-    The file carries a matrix `[a b; c d]`: the pixel at (x, y) belongs at (a·x + c·y, b·x + d·y).
-    """
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
-        return picture
-    a, b, _, c, d = np.frombuffer(bytes(side_data), dtype=np.int32)[:5]
-    if abs(b) > abs(a):  # a quarter turn: x and y change places
-        picture = picture.swapaxes(0, 1)  # (W, H, 3)
-        a, d = c, b
-    if a < 0:
-        picture = picture[:, ::-1]
-    if d < 0:
-        picture = picture[::-1]
-    return picture
+            yield from codec.decode(None)

@@ -70,7 +70,7 @@ def sheet(
     scales = {row: e.row_scale(row, drawn.scope) for row in rows}
 
     def paint(t: int) -> list[np.ndarray]:
-        frame = resize(e.clip.frames[t], height, width)
+        frame = resize(e.clip.picture(t), height, width)
         heats = [small.row_frame(row, t, scales[row][t]) for row in rows]
         return [frame, *(lay_on(frame, heat, drawn, small.grid.seen(t)) for heat in heats)]
 

@@ -65,7 +65,7 @@ def draw_filmstrip(
     wide = int(ACROSS * every / (span[1] - span[0]))
     size = max(2, round(wide * height / width)), wide
     small = at_size(e, *size)
-    pictures = [resize(e.clip.frames[t], *size) for t in shown]
+    pictures = [resize(e.clip.picture(t), *size) for t in shown]
     panels = [np.hstack(pictures)]  # (h, n · w, 3)
     for row in rows:
         scale = e.row_scale(row, drawn.scope)

@@ -98,7 +98,7 @@ class FrameLayout:
 
     def original(self, t: int) -> np.ndarray:
         """A frame at the size of a panel, uint8 (height, width, 3)."""
-        return resize(self.e.clip.frames[t], self.height, self.width)
+        return resize(self.e.clip.picture(t), self.height, self.width)
 
     def overlays(self, t: int, frame: np.ndarray) -> list[np.ndarray]:
         """The heat map of each class on a frame at the size of a panel."""

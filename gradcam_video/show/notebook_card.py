@@ -23,7 +23,7 @@ def card(e: Drawable) -> str:
     times, look = shown(len(e.clip.times)), Look()
     size = fit(*e.clip.frames.shape[1:3], low=1, wide=240)
     small, scale = at_size(e, *size), e.row_scale(row)
-    frames = [resize(e.clip.frames[t], *size) for t in times]
+    frames = [resize(e.clip.picture(t), *size) for t in times]
     maps = [
         lay_on(frame, small.row_frame(row, t, scale[t]), look, small.grid.seen(t))
         for frame, t in zip(frames, times, strict=True)

@@ -69,7 +69,7 @@ def payload(
     maxima, maps = quantised(e.maps[rows])
 
     cmaps = list(dict.fromkeys([look.cmap, "inferno", "viridis", "jet"]))
-    jpegs = [jpeg(resize(e.clip.frames[int(t)], height, across)) for t in shown]
+    jpegs = [jpeg(resize(e.clip.picture(int(t)), height, across)) for t in shown]
     parts = [maxima.tobytes(), maps.tobytes(), *(palette(name).tobytes() for name in cmaps), *jpegs]
     starts = np.cumsum([0, *map(len, parts)]).tolist()
     grid, view = small.grid, small.grid.view
