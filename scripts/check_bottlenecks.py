@@ -25,7 +25,7 @@ from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.attribution.methods.base import Silence
 from gradcam_video.models.model_names import INFLATABLE, KINETICS
 
-SMALL = {"inception_v3": 96, "alexnet": 96, "vgg": 64, "densenet": 64, "squeezenet": 64}
+SMALL = {"inception_v3": 139, "alexnet": 96, "vgg": 64, "densenet": 64, "squeezenet": 64}
 FEW = 3  # classes: a random last layer is as good as a trained one here
 
 
