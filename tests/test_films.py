@@ -17,11 +17,12 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from test_clip import ffmpeg, film, numbered, seen
+from test_clip import ffmpeg, film, number, numbered, seen
 
 import gradcam_video as gv
 from gradcam_video.data.clip import open_source, read_clip
 from gradcam_video.data.colours import BT601_TO_BT709
+from gradcam_video.data.video_file import VideoFile
 
 B_FRAMES = {"bf": "2"}
 SIZE = (48, 64)
@@ -136,6 +137,29 @@ def test_two_recordings_end_to_end_are_one_film(tmp_path: Path, ending: str, cod
     assert "2 recordings" in clip.note and "damaged" not in clip.note
     # And a window in the second alone, to which one has to seek.
     assert seen(read_clip(path, frames=3, fps=2, start=2.501)) == wanted[5:]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("mp4", "libx264"), ("avi", "mpeg4"), ("h264", "libx264"), ("vob", "mpeg2video")],
+)
+def test_windows_decode_every_frame_once(tmp_path: Path, ending: str, codec: str) -> None:
+    """Else the time for a film that cannot be sought in grows with the square of its length."""
+    path = film(tmp_path / f"a.{ending}", 240, codec=codec, options=B_FRAMES)
+    video = open_source(path)
+    for start in range(0, 17, 2):  # windows of 4 s, each half of the one before
+        at = np.arange(start * 12, min(start * 12 + 48, 240), 3)
+        pictures, shown, note = video.read(at)
+        assert [number(p) for p in pictures] == at.tolist() == shown.tolist() and note == ""
+    assert isinstance(video, VideoFile)
+    assert video.decoded <= 240
+
+
+def test_reading_backwards_and_twice(tmp_path: Path) -> None:
+    video = open_source(film(tmp_path / "a.mp4", 60))
+    for at in ([40, 44], [10, 41], [41, 41, 59], [0, 59], [59]):
+        pictures, shown, _ = video.read(np.array(at))
+        assert [number(p) for p in pictures] == at == shown.tolist()
 
 
 # --- which pictures ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,6 +121,15 @@ class _Shown(NamedTuple):
     aspect: float
 
 
+class _Read(NamedTuple):
+    """What a read gave, see `VideoFile.read`; `bad` says which frames are damaged."""
+
+    wanted: np.ndarray
+    pictures: np.ndarray
+    shown: np.ndarray
+    bad: np.ndarray
+
+
 class VideoFile:
     """A video file or gif.
 
@@ -128,6 +138,7 @@ class VideoFile:
         end: when the last one goes.
         holes: int64 `(m,)`, indices into `times` of the frames after which some are lost.
         note: what is odd about the file, as far as it is known.
+        decoded: how many frames were decoded so far, those that nobody wanted included.
         to_screen: float64 `(3, 3)`, brings the pictures' RGB to what players show; None: it is the
             same. Known once frames were read.
     """
@@ -147,6 +158,10 @@ class VideoFile:
         self._size: tuple[int, int] | None = None  # width and height of the pictures, once known
         self._first: tuple[int, int] | None = None  # the same before they were scaled down
         self._reformatter = VideoReformatter()
+        self.decoded = 0
+        # Where the last read ended, to go on from there, and what it gave.
+        self._live: tuple[Generator[_Shown], _Shown] | None = None
+        self._last: _Read | None = None
         with _open(path) as container:
             streams = _film(container)
             if not streams:
@@ -220,6 +235,7 @@ class VideoFile:
                 if frame.key_frame:
                     aspect = float(codec.sample_aspect_ratio or 0)
                 changed = bool(aspect) and aspect != self._codec_aspect
+                self.decoded += 1
                 if place is not None:
                     yield _Shown(place, frame, aspect if changed else self._aspect)
 
@@ -265,6 +281,24 @@ class VideoFile:
             raise _NoFrame
         return packet.pts == key.pts
 
+    def _decoder_at(
+        self, target: int, key: KeyFrame | None
+    ) -> tuple[Generator[_Shown], list[_Shown]]:
+        """A decoder from a key frame on, or the last read's, where that goes on from there.
+
+        So windows that follow each other decode each frame once, in files that cannot be sought in,
+        too.
+
+        Returns:
+            what it gives next, and the frame that it gave last, if it has been used before.
+        """
+        if self._live is not None:
+            (frames, last), self._live = self._live, None
+            if last.place <= target and (key is None or key.place <= last.place):
+                return frames, [last]
+            frames.close()
+        return self._decode(key), []
+
     def _on_screen(self, targets: np.ndarray, key: KeyFrame | None) -> Iterator[_Shown]:
         """Yields for each target, a place in `_at`, the frame on screen then.
 
@@ -272,10 +306,11 @@ class VideoFile:
             _NoFrame: nothing was decoded, or seeking led past the first target.
         """
         before: _Shown | None = None
-        done = decoded = 0
-        with contextlib.closing(self._decode(key)) as frames:
-            for shown in frames:
-                decoded += 1
+        done = 0
+        frames, first = self._decoder_at(int(targets[0]), key)
+        with contextlib.ExitStack() as stack:
+            stack.callback(frames.close)
+            for shown in chain(first, frames):
                 while done < len(targets) and targets[done] <= shown.place:
                     if targets[done] == shown.place:
                         yield shown
@@ -287,9 +322,10 @@ class VideoFile:
                         raise _NoFrame
                     done += 1
                 if done == len(targets):
-                    break
+                    stack.pop_all()
+                    self._live = frames, shown
+                    return
                 before = shown
-        log.debug("%s: %d frames decoded for %d wanted", self.name, decoded, len(targets))
         for _ in targets[done:]:
             if before is None:
                 raise _NoFrame
@@ -302,7 +338,7 @@ class VideoFile:
 
     def _pictures(self, targets: np.ndarray) -> Iterator[_Shown]:
         """`_on_screen` for all targets, seeking where it pays and works."""
-        for run in self._runs(targets):
+        for run in self._runs(targets) if len(targets) else ():
             given = 0
             for key in dict.fromkeys((self._timeline.key_before(int(run[0])), None)):
                 try:
@@ -331,22 +367,34 @@ class VideoFile:
                 where the file is damaged.
             note: one line about damage, or "".
         """
-        pictures: np.ndarray | None = None
-        shown = np.zeros(len(wanted), np.int64)
-        damaged = 0
-        for k, one in enumerate(self._pictures(self._at[wanted])):
-            shown[k] = max(0, int(np.searchsorted(self._at, one.place, side="right")) - 1)
-            damaged += bool(shown[k] != wanted[k] or one.frame.is_corrupt)
-            if pictures is not None and shown[k] == shown[k - 1]:
-                pictures[k] = pictures[k - 1]
-                continue
-            picture = self._picture(one)
-            if pictures is None:  # one block for all: a list to stack would need the memory twice
-                pictures = np.empty((len(wanted), *picture.shape), np.uint8)
-            pictures[k] = _letterboxed(picture, pictures.shape[1:])
-        assert pictures is not None
+        last, self._last = self._last, None
+        kept: dict[int, int] = {}
+        block: np.ndarray | None = None  # for all: a list to stack would need the memory twice
+        shown, bad = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
+        if last is not None:  # windows overlap: what the one before had is not decoded again
+            kept = {int(index): row for row, index in enumerate(last.wanted)}
+            block = np.empty((len(wanted), *last.pictures.shape[1:]), np.uint8)
+            for k, row in enumerate(kept.get(int(index)) for index in wanted):
+                if row is not None:
+                    block[k], shown[k] = last.pictures[row], last.shown[row]
+                    bad[k] = last.bad[row]
+        fresh = np.array([i for i in np.unique(wanted) if int(i) not in kept], np.int64)
+        place, picture = -1, None
+        for index, one in zip(fresh, self._pictures(self._at[fresh]), strict=True):
+            before, place = place, max(0, int(np.searchsorted(self._at, one.place, "right")) - 1)
+            if picture is None or place != before:
+                picture = self._picture(one)
+            if block is None:
+                block = np.empty((len(wanted), *picture.shape), np.uint8)
+            rows = wanted == index
+            block[rows] = _letterboxed(picture, block.shape[1:])
+            shown[rows], bad[rows] = place, place != index or one.frame.is_corrupt
+        assert block is not None
+        self._last = _Read(wanted, block, shown, bad)
+        log.debug("%s: %d frames decoded for %d wanted", self.name, self.decoded, len(wanted))
+        damaged = int(bad.sum())
         note = f"{damaged} of {len(wanted)} frames are damaged in the file" if damaged else ""
-        return pictures, shown, note
+        return block, shown, note
 
     def _picture(self, shown: _Shown) -> np.ndarray:
         """Turns a decoded frame into upright RGB with square pixels: uint8 (H, W, 3)."""
