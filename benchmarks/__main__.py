@@ -17,6 +17,7 @@ BENCHMARKS = {  # its name, and the commands, which are modules of this folder a
     "start": (("start",), ("start", "--uncompiled")),
     "latency": (("latency",),),
     "explain_speed": (("explain_speed",),),
+    "films": (("films",),),
     "compare": (("compare",),),
 }
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as runner
-from benchmarks import common, compare, explain_speed, latency, memory, rows, start
+from benchmarks import common, compare, explain_speed, films, latency, memory, rows, start
 from gradcam_video import VideoModel
 
 # Looked for, not imported: the quick tests run none of the peers.
@@ -505,3 +505,23 @@ def test_small_things() -> None:
         "benchmarks.x", ["--out", "/home/someone/secret/new", "--rows", "a/b"]
     )
     assert line == "python -m benchmarks.x --out new --rows a/b"
+
+
+# --- films -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_films_writes_counts_and_multiples(tmp_path: Path, capsys) -> None:
+    options = ["--minutes", "0.1", "0.3", "--rounds", "1", "--out", str(tmp_path)]
+    assert films.main(options) == 0
+    results = json.loads((tmp_path / "films.json").read_text())
+    assert set(results["decoded"]) == {f"{ending} {codec}" for ending, codec, _ in films.FILMS}
+    few = results["decoded"]["mp4 libx264"]
+    for name, count in results["decoded"].items():
+        # One that cannot be sought in is decoded up to the window's end, and no further.
+        most = few + films.GOP if name != "avi mpeg2video" else 18 * films.RATE
+        assert 16 <= count <= most, name
+    assert set(results["seconds"]["avi mpeg2video"]) == {"0.1", "0.3"}
+    table = (tmp_path / "films.md").read_text()
+    assert "| 0.1 min | 0.3 min |" in table and "| ts libx264 | " in table
+    assert "1.00 (1.00–1.00)" in table and table in capsys.readouterr().out
