@@ -433,6 +433,28 @@ def test_hdr_is_brought_to_bt709_and_said(tmp_path: Path) -> None:
     assert "HDR colours brought to BT.709" in clip.note
 
 
+@pytest.mark.parametrize("rgb", [(128, 128, 128), (110, 130, 120), (150, 140, 100)])
+def test_wide_gamut_is_brought_to_bt709_and_said(tmp_path: Path, rgb: tuple[int, ...]) -> None:
+    """The numbers of BT.2020's colours shown as BT.709's are too pale: ITU-R BT.2087, 2.2."""
+    if "libx265" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no libx265")
+    to_bt709 = np.array(
+        [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+    )
+    picture = np.broadcast_to(np.array(rgb, np.uint8), (96, 128, 3))
+    (tmp_path / "a.raw").write_bytes(picture.tobytes() * 4)
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "128x96", "-r", "4"]
+    colours = "colorprim=bt2020:transfer=bt709:colormatrix=bt2020nc:range=limited"
+    convert = ["-vf", "scale=out_color_matrix=bt2020nc:out_range=tv,format=yuv444p"]
+    x265 = ["-c:v", "libx265", "-x265-params", f"lossless=1:log-level=none:{colours}"]
+    tags = ["-color_primaries", "bt2020", "-color_trc", "bt709", "-colorspace", "bt2020nc"]
+    ffmpeg([*raw, "-i", tmp_path / "a.raw", *convert, *x265, *tags, tmp_path / "a.mp4"])
+    clip = read_clip(tmp_path / "a.mp4", frames=1)
+    light = to_bt709 @ (np.array(rgb) / 255) ** 2.4
+    assert np.abs(clip.frames[0, 40, 40] - light ** (1 / 2.4) * 255).max() <= 3
+    assert "wide-gamut colours brought to BT.709" in clip.note
+
+
 # --- motion JPEG with EXIF ---------------------------------------------------------------------
 
 

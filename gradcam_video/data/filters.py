@@ -20,12 +20,10 @@ HDR_NOTE = "HDR colours brought to BT.709"
 WIDE_NOTE = "wide-gamut colours brought to BT.709"
 INTERLACED_NOTE = "interlaced: deinterlaced by FFmpeg's bwdif"
 
-# Its colour mapping is a table in three dimensions, made from the frame's own tags and, for HDR,
-# its peak: perceptual, so that what is brighter than white is darkened and not cut off.
-_TO_BT709 = (
-    "scale",
-    "out_primaries=bt709:out_transfer=bt709:out_color_matrix=bt709:out_range=pc:intent=perceptual",
-)
+# Its colour mapping is a table in three dimensions, made from the frame's own tags. HDR is mapped
+# perceptually, so that what is brighter than white is darkened and not cut off; the wide gamut of
+# SDR exactly, and what lies out of BT.709 is cut off.
+_TO_BT709 = "out_primaries=bt709:out_transfer=bt709:out_color_matrix=bt709:out_range=pc:intent="
 Filters = tuple[tuple[str, str], ...]
 
 
@@ -74,7 +72,8 @@ class FilmFilters:
             filters.append(("crop", f"{across}:{down}:{left}:{top}:exact=1"))
         hdr = frame.color_trc in (PQ, HLG)
         if hdr or (frame.color_primaries in WIDE and not frame.format.is_rgb):
-            filters += [_TO_BT709, ("format", "rgb24")]
+            intent = "perceptual" if hdr else "relative_colorimetric"
+            filters += [("scale", _TO_BT709 + intent), ("format", "rgb24")]
             self._say(HDR_NOTE if hdr else WIDE_NOTE)
         return tuple(filters)
 
