@@ -536,6 +536,42 @@ def test_a_gif_in_a_hurry_is_as_slow_as_browsers_show_it(
     assert video.end == pytest.approx(8 * shown)
 
 
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("ts", "libx264"), ("ts", "mpeg2video"), ("vob", "mpeg4"), ("mpg", "mpeg2video")],
+)
+def test_what_is_there_of_a_torn_stream_is_at_its_time(
+    tmp_path: Path, ending: str, codec: str
+) -> None:
+    """A recording that begins between key frames, and one that has lost a part."""
+    pictures = [numbered(k) for k in range(200)]
+    path = film(
+        tmp_path / f"a.{ending}",
+        200,
+        rate=25,
+        gop=30,
+        codec=codec,
+        options=B_FRAMES,
+        pictures=pictures,
+    )
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) * 4 // 10 :])
+    times = open_source(path).times
+    clip = read_clip(path, frames=6, fps=5, start=1.3)
+    assert np.diff(seen(clip)).tolist() == [5] * 5  # one frame is on screen for 0.04 s
+    first = seen(read_clip(path, frames=1, start=0.0))[0]
+    assert 60 < first < 130  # no garbage, which has any number
+    assert seen(clip)[0] - first == pytest.approx(1.3 * 25, abs=40) and len(times) < 160
+
+    path.write_bytes(data[: len(data) // 3] + data[len(data) // 2 :])
+    video = open_source(path)
+    assert video.end == pytest.approx(8, abs=0.05)
+    behind = seen(read_clip(path, frames=4, fps=5, start=6.2))
+    assert behind == pytest.approx([155, 160, 165, 170], abs=1)
+    assert np.diff(behind).tolist() == [5, 5, 5]
+    assert seen(read_clip(path, frames=4, fps=5, start=0.2)) == [5, 10, 15, 20]
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "flv", "ts"])
 def test_a_film_that_begins_late_is_not_damaged(tmp_path: Path, ending: str) -> None:
     """An empty edit, or sound that begins two seconds before the pictures."""

@@ -32,6 +32,7 @@ STREAMS = (TRANSPORT, PROGRAM)
 BACK, AHEAD = 0.1, 10.0  # seconds
 # Pictures alone, one behind the other, without a container; what the rate is, only some say.
 BARE = ("h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "mjpeg", "obu", "cavsvideo", "dirac")
+REORDERED = 5  # frames: so far from its place in time a packet lies at most, about
 BARE_FPS = 25.0  # what FFmpeg takes where nothing says it
 
 
@@ -65,6 +66,7 @@ class Timeline:
         keys: the key frames, in order of time.
         places: int64, of every packet in the file's order, its place in time; None: as the file
             says.
+        first: the first packet that can be decoded by itself; the file may begin in between.
         counted: the file has no timestamps, or none to be trusted: frames are counted from the
             first.
         notes: what is odd.
@@ -80,6 +82,7 @@ class Timeline:
         self.base = float(stream.time_base or Fraction(1, 1))
         scan = _Scan(container, stream, self.format)
         self.packets = len(scan.pts)
+        self.first = scan.keys[0][0] if scan.keys and not scan.whole else 0
         self.keys: list[KeyFrame] = []
         self.counted = True
         if self.packets:
@@ -146,6 +149,8 @@ class Timeline:
             promised = (container.duration or 0) / av.time_base
             self._find_holes(scan.audit.gaps)
         else:
+            if len(scan.joins) == 1:  # with one recording, places are timestamps
+                self._find_holes(scan.corrupt, near=REORDERED)
             there, promised = self.end, 0.0
             if stream.duration and not source_fps and self.format not in STREAMS:
                 promised = stream.duration * self.base
@@ -153,16 +158,18 @@ class Timeline:
             of = f" of {promised:.1f} s" if promised > there else ""
             self.notes.append(f"the file is cut off or damaged: only {there:.1f} s{of} are there")
 
-    def _find_holes(self, gaps: list[float]) -> None:
+    def _find_holes(self, gaps: list[float], near: int = 0) -> None:
         """Finds where bytes were jumped over and time is missing too: one alone may be as meant.
 
         Args:
             gaps: timestamps of the frames that unread bytes follow.
+            near: by how many frames they may be off.
         """
         if self.counted or not gaps:
             return
         lasts = np.diff(self.at, append=self.at[-1]) * self.base  # seconds, of all but the last
-        before = np.unique(np.searchsorted(self.at, gaps))
+        about = np.searchsorted(self.at, gaps)[:, None] + np.arange(-near, near + 1)
+        before = np.unique(about.clip(0, len(lasts) - 1))
         self.holes = before[lasts[before] > ROUNDING]
         if len(self.holes):
             lost, first = lasts[self.holes].sum(), (self.at[self.holes[0]] - self.at[0]) * self.base
@@ -197,7 +204,9 @@ class _Scan:
         keys: (index, position, `begins`) of the key frames.
         joins: indices of the packets at which a recording begins, 0 first.
         reordered: some packets are decoded earlier than shown.
+        whole: what its first frames build on is there, in front of an edit.
         broken: the container could not be read to its end.
+        corrupt: timestamps of the packets that a transport stream knows to have lost something.
         audit: for the formats that hide damage.
     """
 
@@ -207,7 +216,8 @@ class _Scan:
         self.durations: list[int] = []
         self.keys: list[tuple[int, int, tuple[int, bytes]]] = []
         self.joins = [0]
-        self.reordered = self.broken = False
+        self.corrupt: list[float] = []
+        self.reordered = self.broken = self.whole = False
         overhead = SILENT.get(name)
         self.audit = _PacketAudit(stream, overhead) if overhead else None
         self._base = float(stream.time_base or 1)
@@ -221,8 +231,10 @@ class _Scan:
                     continue
                 if self.audit:
                     self.audit.see(packet, last)
-                # A discarded one is cut away by an edit list.
-                if packet.stream_index != stream.index or packet.is_discard:
+                if packet.stream_index != stream.index:
+                    continue
+                if packet.is_discard:  # cut away by an edit list, and decoded all the same
+                    self.whole |= packet.is_keyframe and not self.pts
                     continue
                 self._take(packet)
                 last = max(last, -math.inf if packet.pts is None else packet.pts)
@@ -241,6 +253,8 @@ class _Scan:
             # In a program stream its first bytes may lie in the packet of the file before.
             position = self._before if self._name == PROGRAM else self._position
             self.keys.append((index, position, begins(packet)))
+        if packet.is_corrupt and packet.pts is not None:  # a counter in the packets says so
+            self.corrupt.append(packet.pts)
         if self._may_join and packet.dts is not None:
             if self._decoded is not None:
                 step = (packet.dts - self._decoded) * self._base
@@ -251,11 +265,12 @@ class _Scan:
     def in_display_order(self, places: np.ndarray) -> np.ndarray:
         """Timestamps of a program stream, where FFmpeg's guesses contradict each other.
 
-        A program stream names the time of some frames only, where they are small of a few, and
-        FFmpeg guesses those between; then two may get the same. So each recording that has such is
-        spread evenly, in the order in which MPEG-1, -2 and -4 show frames: B-frames as they are
-        decoded, the others one later, when the next of them is. FFmpeg gives a frame that is shown
-        as it is decoded the same time twice.
+        A program stream names the times of some frames only, where they are small of few of them,
+        and FFmpeg guesses those between; then two may get the same, and a time later has none. So a
+        recording that has such is put into the order in which MPEG-1, -2 and -4 show frames:
+        B-frames as they are decoded, the others one later, when the next of them is. (FFmpeg gives
+        a frame that is shown as it is decoded the same time twice.) Then each comes a step after
+        the one before, or at its own time.
         """
         placed = places.copy()
         for first, past in pairwise([*self.joins, len(places)]):
@@ -263,15 +278,19 @@ class _Scan:
             if len(np.unique(part)) == len(part):
                 continue
             order: list[int] = []
-            waiting: int | None = None
+            waiting: list[int] = []
             for index in range(first, past):
                 if self.pts[index] == self.dts[index]:
                     order.append(index)
                 else:
-                    order += [] if waiting is None else [waiting]
-                    waiting = index
-            order += [] if waiting is None else [waiting]
-            placed[order] = np.linspace(part.min(), part.max(), len(part)).round()
+                    order += waiting
+                    waiting = [index]
+            order += waiting
+            times = np.sort(part)
+            step = int(np.median(np.diff(times)))
+            for k in range(1, len(times)):
+                times[k] = max(times[k], times[k - 1] + step)
+            placed[order] = times
         return placed
 
     def joined(self, places: np.ndarray) -> np.ndarray:

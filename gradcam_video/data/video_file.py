@@ -229,7 +229,7 @@ class VideoFile:
             filters = FilmFilters(self._crop, self._add_note)
             frames = filters.run(_frames(self._packets(container, stream, key), codec))
             aspect = self._codec_aspect
-            for count, frame in enumerate(frames):
+            for count, frame in enumerate(frames, self._timeline.first):
                 place = count if counted else frame.dts if frame.pts is None else frame.pts
                 # The decoder's threads know of a new shape some frames early: it begins at a key.
                 if frame.key_frame:
@@ -243,7 +243,7 @@ class VideoFile:
         self, container: InputContainer, stream: VideoStream, key: KeyFrame | None
     ) -> Iterator[Packet]:
         """The packets of the film from a key frame on, each with its own timestamp."""
-        places = self._timeline.places
+        places, first = self._timeline.places, self._timeline.first
         index, position = 0, 0
         if key is not None:
             if self._timeline.format in STREAMS:
@@ -257,10 +257,12 @@ class VideoFile:
                 if not self._is(key, packet, position):
                     continue  # the neighbourhood of a key frame is all that some containers find
                 waiting, index = False, key.index
-            if packet.size and places is not None and not packet.is_discard:
-                if index < len(places):
-                    packet.pts = packet.dts = int(places[index])
+            if packet.size and not packet.is_discard:
                 index += 1
+                if key is None and index <= first:
+                    continue  # garbage: what it builds on lies before the file's beginning
+                if places is not None and index <= len(places):
+                    packet.pts = packet.dts = int(places[index - 1])
             yield packet
         if waiting:
             raise _NoFrame
