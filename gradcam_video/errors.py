@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    r"""A text that every file and terminal takes: bytes that are not UTF-8 are shown as `\udcff`.
+
+    So are file names of other systems, and lone surrogates in labels.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class BadInput(ValueError):
     """The input cannot be used. The message is one line: what, where, what to do.
 
@@ -12,7 +20,7 @@ class BadInput(ValueError):
 
     def __init__(self, message: str) -> None:
         # One line, whatever a decoder or a file name put into it.
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(" ".join(message.split())))
 
 
 class MissingExtra(BadInput, ImportError):

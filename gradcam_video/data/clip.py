@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import BadInput, printable
+from .animated_picture import AnimatedPicture, is_picture
 from .colours import Untagged, check_untagged, on_screen
 from .frames import SMALLEST_SIDE, TOLERANCE
 from .image_folder import ImageFolder, is_folder
@@ -55,6 +56,7 @@ class Clip:
     to_screen: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", printable(str(self.source)))  # frozen for everyone else
         shape = self.frames.shape
         if len(shape) != 4 or shape[0] < 1 or shape[3] != 3 or self.frames.dtype != np.uint8:
             raise BadInput(
@@ -314,7 +316,7 @@ def open_source(
     source_fps: float | None = None,
     max_side: int | None = None,
     untagged: Untagged = "auto",
-) -> VideoFile | ImageFolder:
+) -> VideoFile | ImageFolder | AnimatedPicture:
     """Opens a clip and reads when each of its frames is shown; decodes none.
 
     Args:
@@ -334,13 +336,15 @@ def open_source(
     path = Path(path)
     if is_folder(path):
         return ImageFolder(path, source_fps, max_side)
+    if is_picture(path):
+        return AnimatedPicture(path, source_fps, max_side)
     from .video_file import VideoFile  # here: a folder, or frames one already has, need no FFmpeg
 
     return VideoFile(path, source_fps, max_side, untagged)
 
 
 def _clip(
-    video: VideoFile | ImageFolder,
+    video: VideoFile | ImageFolder | AnimatedPicture,
     indices: np.ndarray,
     repeated: np.ndarray,
     start: float,

@@ -18,7 +18,7 @@ _CROPS = {0x54CC: 0, 0x54BB: 1, 0x54DD: 2, 0x54AA: 3}  # left, top, right, botto
 _DEEPEST = 1 << 16  # bytes of a sample entry, which holds a few hundred
 
 
-def container_crop(path: Path, name: str, stream: int) -> tuple[int, int, int, int]:
+def crop_asked_for(path: Path, name: str, stream: int) -> tuple[int, int, int, int]:
     """What a container wants cut away from a stream's frames.
 
     Args:

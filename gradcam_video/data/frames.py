@@ -7,14 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+IMAGES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".avif"}
+)
+# What FFmpeg opens and a camera, a phone, a recorder or a browser writes.
 VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".mpg", ".mpeg", ".wmv", ".flv"}
-    | {".3gp", ".ts", ".ogv"}
+    {".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".divx", ".gif", ".apng", ".nut"}
+    | {".mpg", ".mpeg", ".m1v", ".m2v", ".mpv", ".vob", ".mod", ".tod", ".mxf", ".gxf"}
+    | {".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tp", ".wtv", ".dv", ".dif", ".insv", ".lrv"}
+    | {".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".rm", ".rmvb", ".amv"}
+    | {".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".obu", ".ivf", ".y4m", ".mjpeg", ".mjpg"}
+)
+# Films and pictures that neither FFmpeg nor Pillow reads: named where a folder is searched.
+UNREAD = frozenset(
+    {".heic", ".heif", ".braw", ".r3d", ".ari", ".crm", ".cine", ".mlv", ".dng", ".cr2", ".cr3"}
+    | {".nef", ".arw", ".raf", ".psd", ".exr", ".hdr", ".swf"}
 )
 SMALLEST_SIDE = 8
 # Containers round timestamps to a millisecond: a frame half a millisecond "late" is on time.
 TOLERANCE = 1e-3
+# Every browser gives 100 ms to an animation's picture that asks for less than 15.
+SHORTEST_DELAY, BROWSER_DELAY = 0.015, 0.1  # seconds
 
 
 def shrink(width: int, height: int, max_side: int | None) -> tuple[int, int]:

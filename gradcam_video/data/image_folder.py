@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ..errors import BadInput
-from .frames import IMAGES, SMALLEST_SIDE, VIDEOS, on_white, shrink, too_small
+from ..errors import BadInput, printable
+from .frames import IMAGES, UNREAD, VIDEOS, shrink
+from .pictures import (
+    UNREADABLE,
+    levels_of,
+    open_picture,
+    pixels,
+    stretched,
+    stretched_note,
+    unreadable,
+)
+
+log = logging.getLogger(__name__)
 
 FOLDER_FPS = 12.0  # Something-Something V1: jpgs cut at 12 frames a second
 
@@ -67,7 +80,7 @@ class ImageFolder:
 
     def __init__(self, path: Path, source_fps: float | None, max_side: int | None) -> None:
         self.path = path
-        self.name = clip_name(path)
+        self.name = printable(clip_name(path))
         self.note = ""
         self.holes = np.zeros(0, np.int64)  # a number that is missing may never have been there
         self._max_side = max_side
@@ -107,27 +120,33 @@ class ImageFolder:
         assert pictures is not None
         return pictures, wanted, ""
 
+    @cached_property
+    def _levels(self) -> tuple[float, float]:
+        """The range of grey with over 8 bits: one for all images, so that nothing flickers."""
+        levels = levels_of(self._files)
+        self._add_note(stretched_note(levels))
+        return levels
+
+    def _add_note(self, text: str) -> None:
+        self.note = "; ".join(part for part in (self.note, text) if part)
+
     def _picture(self, file: Path) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads one image: uint8 (H, W, 3), and its width and height before scaling."""
         try:
-            with Image.open(file) as opened:
-                image = ImageOps.exif_transpose(opened)
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                picture = Image.fromarray(on_white(np.asarray(image.convert("RGBA"))))
-            else:
-                picture = image.convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise BadInput(
-                f"{file}: cannot be read as an image ({error}); replace it or take it out"
-            ) from error
-        if min(picture.size) < SMALLEST_SIDE:
-            raise BadInput(too_small(file, *picture.size))
-        size = shrink(*picture.size, self._max_side)
-        if size != picture.size and not self.note:
-            was, now = picture.size, size
-            self.note = f"{was[0]}×{was[1]} scaled to {now[0]}×{now[1]}"
-        scaled = picture if size == picture.size else picture.resize(size, Image.Resampling.BOX)
-        return np.asarray(scaled), picture.size
+            with open_picture(file) as image:
+                values = pixels(image)
+        except UNREADABLE as error:
+            raise unreadable(file, error) from error
+        if values.ndim == 2:
+            values = stretched(values, self._levels)
+        height, width = values.shape[:2]
+        size = shrink(width, height, self._max_side)
+        if size == (width, height):
+            return values, (width, height)
+        if "scaled to" not in self.note:
+            self._add_note(f"{width}×{height} scaled to {size[0]}×{size[1]}")
+        scaled = Image.fromarray(values).resize(size, Image.Resampling.BOX)
+        return np.asarray(scaled), (width, height)
 
 
 def find_clips(path: str | os.PathLike[str]) -> list[Path]:
@@ -135,7 +154,8 @@ def find_clips(path: str | os.PathLike[str]) -> list[Path]:
 
     A file is itself, whatever its name. A folder whose images are numbered is one clip. Any other
     folder is searched, with all folders in it, for files named like videos and for folders of
-    numbered images; hidden ones are passed over.
+    numbered images; hidden ones are passed over. What looks like a film or a picture and is passed
+    over is logged as a warning, in one line.
 
     Returns:
         The clips in natural order (2 before 10).
@@ -149,6 +169,7 @@ def find_clips(path: str | os.PathLike[str]) -> list[Path]:
             raise BadInput(f"{path}: no such file or folder; check the path")
         return [path]
     found: list[Path] = []
+    unread: list[str] = []
     problem = ""
     for folder, subfolders, names in os.walk(path):
         images, why = _numbered(names)
@@ -158,11 +179,17 @@ def find_clips(path: str | os.PathLike[str]) -> list[Path]:
             subfolders.clear()  # a clip is one clip, whatever lies in it
             continue
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
-            Path(folder, name)
-            for name in names
-            if Path(name).suffix.lower() in VIDEOS and not name.startswith(".")
-        ]
+        for name in names:
+            ending = Path(name).suffix.lower()
+            if name.startswith("."):
+                continue
+            if ending in VIDEOS:
+                found.append(Path(folder, name))
+            elif ending in UNREAD or (ending in IMAGES):
+                unread.append(str(Path(folder, name)))
+    if found and unread:
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        log.warning("%s", printable(f"passed over, neither films nor clips: {unread[0]}{more}"))
     if not found:
         raise BadInput(
             f"{path}: no clip in this folder (it {problem or 'cannot be listed'}); give a video, a "

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..errors import BadInput
 from ..progress_bar import progress
@@ -21,6 +20,7 @@ from .clip import open_source
 from .datasets import SomethingSomething, missing_images
 from .frames import IMAGES, TOLERANCE
 from .ground_truth import TRUTH
+from .pictures import open_picture
 
 PROBLEMS = ("missing", "empty", "corrupt", "unlabelled", "without truth")
 """What can be wrong: not there; nothing in it; holed, cut off or not to be decoded; no label, or
@@ -143,5 +143,5 @@ def _no_image(folder: Path) -> str:
     hollow = [path.name for path in files if not path.stat().st_size]
     if hollow:
         return f"{len(hollow)} images are files of 0 bytes, the first is {hollow[0]}"
-    with Image.open(files[0]):  # reads the header alone
+    with open_picture(files[0]):  # reads the header alone
         return ""

@@ -25,11 +25,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import ExifTags, Image
 
-from ..errors import BadInput
+from ..errors import BadInput, printable
 from .colours import BT601_TO_BT709, is_hd, names_no_matrix, to_rgb
-from .container_crop import container_crop
+from .container_crop import crop_asked_for
 from .filters import FilmFilters
-from .frames import SMALLEST_SIDE, on_white, shrink, too_small
+from .frames import BROWSER_DELAY, SHORTEST_DELAY, SMALLEST_SIDE, on_white, shrink, too_small
 from .timeline import PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,6 @@ EXIF_TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-BROWSER_DELAY = 0.1  # seconds that every browser gives a gif's picture whose delay is below
-SHORTEST_DELAY = 0.015  # this
 
 # --- 2. a video file: its timeline, and single frames of it ------------------------------------
 
@@ -151,7 +149,7 @@ class VideoFile:
         untagged: str = "auto",
     ) -> None:
         self.path = path
-        self.name = path.name
+        self.name = printable(path.name)
         self.note = ""
         self.to_screen: np.ndarray | None = None
         self._max_side, self._untagged = max_side, untagged
@@ -190,7 +188,7 @@ class VideoFile:
             self._range = int(stream.codec_context.color_range)
             name, codec = container.format.name, stream.codec_context.name
             self._decoder = WITH_ALPHA.get(codec) if "alpha_mode" in stream.metadata else None
-        self._crop = container_crop(path, name, self._stream)
+        self._crop = crop_asked_for(path, name, self._stream)
         for note in timeline.notes:
             self._add_note(note)
         self.times, self.end, self.holes = timeline.times, timeline.end, timeline.holes

@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..data.clip import Clip
-from ..errors import BadInput
+from ..errors import BadInput, printable
 from ..geometry import Axis, View
 from .function_calls import LeftOut, module_names
 from .initialisation import looks_untrained
@@ -394,8 +394,8 @@ def _names(labels: Sequence[str] | Mapping[int, str] | None, classes: int) -> tu
         by_index = {int(k): str(name) for k, name in labels.items()}
         if sorted(by_index) != list(range(len(by_index))):
             raise BadInput(f"labels: the keys of a dict must be 0 to {len(by_index) - 1}")
-        return tuple(by_index[k] for k in range(len(by_index)))
-    return tuple(labels)
+        return tuple(printable(by_index[k]) for k in range(len(by_index)))
+    return tuple(printable(name) for name in labels)
 
 
 def memory_format(net: nn.Module) -> torch.memory_format:

@@ -1,0 +1,78 @@
+"""Single pictures, by Pillow: only the formats that are meant, upright, on white, 16 bits told."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import BadInput
+from .frames import SMALLEST_SIDE, on_white, too_small
+
+# Pillow would try all of its readers, whatever the file is called; one of them starts a program.
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "JPEG2000", "AVIF")
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # Pillow's modes of grey with over 8 bits
+LEVELS_FROM = 16  # pictures of a folder that say how far its grey reaches
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+
+
+def open_picture(file: Path) -> Image.Image:
+    """Opens a picture; reads its header alone. Its size is bounded by Pillow, before decoding.
+
+    Raises:
+        BadInput: it is none of the formats, damaged, or larger than about 179 megapixels.
+    """
+    try:
+        with warnings.catch_warnings():  # half of that bound is only warned of
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=FORMATS)
+    except UNREADABLE as error:
+        raise unreadable(file, error) from error
+    if min(image.size) < SMALLEST_SIDE:
+        image.close()
+        raise BadInput(too_small(file, *image.size))
+    return image
+
+
+def unreadable(file: Path, error: Exception) -> BadInput:
+    return BadInput(
+        f"{file}: cannot be read as an image ({error}); give jpeg, png, bmp, webp, tiff, jpeg 2000 "
+        "or avif, or take it out"
+    )
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """A picture's values: uint8 (H, W, 3); grey with over 8 bits as it is, (H, W)."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in DEEP:
+        return np.asarray(image)
+    if "A" in image.getbands() or "transparency" in image.info:
+        return on_white(np.asarray(image.convert("RGBA")))
+    return np.asarray(image.convert("RGB"))
+
+
+def levels_of(files: list[Path]) -> tuple[float, float]:
+    """The lowest and the highest value of deep grey in some pictures, evenly chosen from all."""
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(len(files), LEVELS_FROM)).astype(int))
+    low, high = np.inf, -np.inf
+    for index in chosen:
+        with open_picture(files[index]) as image:
+            values = pixels(image)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return (low, high) if low < high else (min(low, 0.0), max(high, 1.0))
+
+
+def stretched(values: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    """Deep grey (H, W) brought to 8 bits, uint8 (H, W, 3): `levels` become 0 and 255."""
+    low, high = levels
+    share = (values.astype(np.float32) - low) / (high - low)
+    grey = np.rint(np.clip(np.nan_to_num(share), 0, 1) * 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def stretched_note(levels: tuple[float, float]) -> str:
+    return f"grey from {levels[0]:g} to {levels[1]:g} stretched to 0 to 255"
