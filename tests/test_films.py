@@ -51,6 +51,8 @@ SEEKING = [
     ("mxf", "mpeg2video", None),
     ("ogv", "libtheora", None),
     ("nut", "mpeg4", None),
+    ("avi", "mpeg4", None),
+    ("avi", "mpeg2video", None),
 ]
 
 

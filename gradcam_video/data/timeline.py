@@ -28,6 +28,10 @@ ROUNDING = 0.25  # seconds: a stream and its container disagree by less
 # anew on the way, and there is no index: one seeks by the place in the file.
 TRANSPORT, PROGRAM = "mpegts", "mpeg"
 STREAMS = (TRANSPORT, PROGRAM)
+AVI = "avi"
+# Codecs whose packets tell FFmpeg whether they are B-frames, which are shown as they are decoded.
+# Not where two frames lie in one packet, as DivX packs them: a few bytes then fill the next one.
+MPEG, FILLER = ("mpeg1video", "mpeg2video", "mpeg4"), 16
 # As FFmpeg's own program: times that go back by more, or forward by more, begin a new recording.
 BACK, AHEAD = 0.1, 10.0  # seconds
 # Pictures alone, one behind the other, without a container; what the rate is, only some say.
@@ -92,8 +96,8 @@ class Timeline:
     def _place(self, scan: _Scan, stream: VideoStream, source_fps: float | None) -> None:
         """Works out when each frame is shown."""
         known = [pts for pts in scan.pts if pts is not None]
-        # avi stores no timestamps: those of a stream with B-frames are guesses, and wrong ones.
-        guessed = scan.reordered and self.format == "avi"
+        # avi stores no timestamps: those of a stream with B-frames are guesses, and mostly wrong.
+        guessed = scan.reordered and self.format == AVI and not scan.is_plain_mpeg(stream)
         bare = self.format in BARE
         self.counted = guessed or bare or len(known) < len(scan.pts)
         if self.counted:  # and decode from the beginning to do so
@@ -107,7 +111,7 @@ class Timeline:
             if len(scan.joins) > 1:
                 places = scan.joined(places)
                 self.notes.append(f"{len(scan.joins)} recordings, one behind the other")
-            if self.format in STREAMS:
+            if self.format in STREAMS or (self.format == AVI and scan.reordered):
                 self.places = places
             self.keys = sorted(
                 (
@@ -201,6 +205,7 @@ class _Scan:
         pts: timestamps of the film's packets, in the file's order.
         dts: when the same are decoded.
         durations: of the same, in the same unit.
+        smallest: bytes of the smallest packet.
         keys: (index, position, `begins`) of the key frames.
         joins: indices of the packets at which a recording begins, 0 first.
         reordered: some packets are decoded earlier than shown.
@@ -224,6 +229,7 @@ class _Scan:
         self._name, self._may_join = name, name in STREAMS
         self._decoded: int | None = None  # the dts before
         self._position = self._before = 0
+        self.smallest = 1 << 62
         last = -math.inf
         try:
             for packet in container.demux() if self.audit else container.demux(stream):
@@ -245,6 +251,7 @@ class _Scan:
         index = len(self.pts)
         self.pts.append(packet.pts)
         self.dts.append(packet.dts)
+        self.smallest = min(self.smallest, packet.size)
         self.durations.append(packet.duration or 0)
         self.reordered |= packet.pts != packet.dts
         if packet.pos is not None and packet.pos != self._position:
@@ -261,6 +268,13 @@ class _Scan:
                 if step < -BACK or step > AHEAD:
                     self.joins.append(index)
             self._decoded = packet.dts
+
+    def is_plain_mpeg(self, stream: VideoStream) -> bool:
+        """Whether FFmpeg's guesses for avi are right: of MPEG-1, -2 and -4, nothing packed."""
+        packed = self.smallest <= FILLER
+        return (
+            stream.codec_context.name in MPEG and not packed and len(set(self.pts)) == len(self.pts)
+        )
 
     def in_display_order(self, places: np.ndarray) -> np.ndarray:
         """Timestamps of a program stream, where FFmpeg's guesses contradict each other.

@@ -30,7 +30,7 @@ from .colours import BT601_TO_BT709, is_hd, names_no_matrix, to_rgb
 from .container_crop import crop_asked_for
 from .filters import FilmFilters
 from .frames import BROWSER_DELAY, SHORTEST_DELAY, SMALLEST_SIDE, on_white, shrink, too_small
-from .timeline import PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
+from .timeline import AVI, PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
 
 log = logging.getLogger(__name__)
 # Titles in another alphabet are no reason to refuse a film; PyAV 19 takes them without being told.
@@ -275,7 +275,7 @@ class VideoFile:
             return False
         if self._timeline.format == PROGRAM:  # neither time nor place is as when read from afar
             return begins(packet) == key.begins
-        if self._timeline.format == TRANSPORT:
+        if self._timeline.format in (TRANSPORT, AVI):
             return position == key.position
         if packet.pts is not None and packet.pts > key.pts:
             raise _NoFrame
