@@ -97,8 +97,8 @@ def render(results: dict[str, Any]) -> str:
         "|---|---|---|",
         *(f"| {name} | {count} | {count - few} |" for name, count in decoded.items()),
         "",
-        f"At most {GOP} more, a key frame interval, is promised, but for H.264 with B-frames in avi: it has "
-        "no timestamps, so its frames are counted from the first.",
+        f"At most {GOP} more, a key frame interval, is promised, but for H.264 with B-frames in "
+        "avi: it has no timestamps, so its frames are counted from the first.",
         "",
         "**All windows, × the time for 1 minute**",
         "",
