@@ -81,7 +81,7 @@ class Explanation:
         """For each frame, the window in whose middle it lies best, int64 (T,)."""
         if self.windows is None:
             return np.zeros(len(self.clip.times), np.int64)
-        return np.array([self.windows.nearest(time) for time in self.clip.times])
+        return self.windows.nearest(self.clip.times)
 
     def window_of(self, frame: int) -> int:
         """The row of `window_probabilities` that speaks for a frame. Of a clip: 0."""

@@ -40,10 +40,10 @@ class Windows:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def nearest(self, time: float) -> int:
-        """The window in whose middle a moment lies best."""
+    def nearest(self, times: np.ndarray) -> np.ndarray:
+        """The window in whose middle each of some moments lies best, int64 of their shape."""
         middles = (self.starts + self.ends) / 2
-        return int(np.abs(middles - time).argmin())
+        return np.searchsorted((middles[:-1] + middles[1:]) / 2, times)
 
     def of_rows(self, rows: np.ndarray) -> Windows:
         """The same windows with the maps of some classes."""

@@ -102,8 +102,9 @@ def explain_video(
 ) -> Explanation:
     """The joined explanation of `explain_windows` alone, in a third of its memory.
 
-    Where the maps of all classes would take more than `MOST_MAP_BYTES` and `MOST_MAP_BYTES_A_MINUTE`,
-    those of the classes that are most probable in any window are kept, and `remark` says so.
+    Where the maps of all classes would take more than `MOST_MAP_BYTES` and more than
+    `MOST_MAP_BYTES_A_MINUTE`, those of the classes that are most probable in any window are kept,
+    and `remark` says so.
 
     Args:
         model, path, frames, fps, source_fps, untagged, options: as in `explain_windows`.

@@ -73,7 +73,9 @@ class Clip:
             )
         if self.stays is not None:
             if self.stays.shape != shape[:1] or not (self.stays >= 0).all() or not self.seconds > 0:
-                raise BadInput(f"{self.source}: stays: give the seconds of each of {shape[0]} frames")
+                raise BadInput(
+                    f"{self.source}: stays: give the seconds of each of {shape[0]} frames"
+                )
             if not self.fps > 0:
                 object.__setattr__(self, "fps", shape[0] / self.seconds)
         if not self.fps > 0:
@@ -305,9 +307,9 @@ def read_windows(
     )
     if len(windows) > MOST_WINDOWS:
         raise BadInput(
-            f"{path}: it claims to last {windows.end:.6g} s, which is {len(windows):,} windows, and "
-            f"more than {MOST_WINDOWS:,} are not explained: check its timestamps (source_fps sets "
-            "its true rate), or cut it"
+            f"{path}: it claims to last {windows.end:.6g} s, which is {len(windows):,} windows; "
+            f"at most {MOST_WINDOWS:,} are explained: check its timestamps (source_fps sets its "
+            "true rate), or cut it"
         )
     return windows
 

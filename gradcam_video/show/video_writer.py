@@ -117,7 +117,7 @@ def write_mp4(
             for frame in chain([first], frames):
                 following = next(begins, None)
                 if following is None:
-                    raise BadInput(f"{path}: more frames than durations: give one of each per frame")
+                    raise BadInput(f"{path}: more frames than durations: give one for each frame")
                 if frame.shape != first.shape:
                     raise BadInput(
                         f"{path}: frames of {first.shape} and {frame.shape}: give one size"
@@ -134,7 +134,7 @@ def write_mp4(
                     lasts[begin], begin = following - begin, following
                     _mux(container, stream.encode(converted), lasts)
             if next(begins, None) is not None and durations is not None:
-                raise BadInput(f"{path}: fewer frames than durations: give one of each per frame")
+                raise BadInput(f"{path}: fewer frames than durations: give one for each frame")
             _mux(container, stream.encode(None), lasts)
     except av.FFmpegError as error:
         raise cannot_write(path, OSError(error.errno, error.strerror)) from error
@@ -236,7 +236,7 @@ def write_gif(
             seconds[-1] += stay
             continue
         seconds.append(stay)
-        waiting.append(_at_most(frame, max_width))
+        waiting.append(at_most(frame, max_width))
         if colours is None and len(waiting) == 16:  # enough to know the clip's colours
             colours = _one_palette(waiting)
         if colours is not None:
@@ -315,7 +315,8 @@ def _marked(picture: Image.Image) -> Image.Image:
     return other
 
 
-def _at_most(frame: np.ndarray, width: int) -> Image.Image:
+def at_most(frame: np.ndarray, width: int) -> Image.Image:
+    """A frame at most `width` pixels wide."""
     picture = Image.fromarray(frame)
     if picture.width <= width:
         return picture
