@@ -23,7 +23,7 @@ from gradcam_video.files import json_text
 from gradcam_video.metrics.faithfulness import curves, ranks_of
 from gradcam_video.show import draw_filmstrip, player_html, sheet, side_by_side
 from gradcam_video.show.captions import answer, best_words, class_answer
-from gradcam_video.show.export import FILES, chosen_files
+from gradcam_video.show.export import FILES, VIDEO_FILES, chosen_files
 
 SIDE, FRAMES = 16, 4
 
@@ -372,7 +372,9 @@ def test_one_output_alone_is_the_one_of_all(name: str, tmp_path: Path) -> None:
 
 
 def test_outputs_by_name() -> None:
-    assert chosen_files("sheet.png") == {"sheet.png"} and chosen_files(None) == set(FILES)
+    assert chosen_files("sheet.png") == {"sheet.png"} and chosen_files(None) == set(
+        FILES + VIDEO_FILES
+    )
     assert chosen_files([".mp4", "gif"]) == {"overlay.mp4", "overlay.gif"}
     for wrong in ("pdf", ["mp4", "pdf"], []):
         with pytest.raises(gv.BadInput, match="only: "):

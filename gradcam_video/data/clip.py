@@ -333,6 +333,8 @@ class VideoWindows:
         if fps is None:
             self._step = max(1, round(self._step))
         slack = 0.0 if fps is None else TOLERANCE
+        if self._last <= slack:
+            self._last = 0.0
         self._count = max(0, math.ceil((self._last - slack) / self._step)) + 1
 
     def __len__(self) -> int:
@@ -422,16 +424,17 @@ def _clip(
 def _own_pace(times: np.ndarray, end: float, indices: np.ndarray) -> np.ndarray | None:
     """How long frames that are taken as they are stay on screen, seconds `(T,)`.
 
-    Each stays until the next one that is taken. After the last of them nothing says when the next
-    would come, unless none was left out: then it goes when the file's next frame comes. A frame
-    that is repeated stays as long as the mean of the others. None: a picture has no pace.
+    Each stays until the next one that is taken, and the last one until the file's next frame or its
+    end. Where frames are left out, or the file says for its last frame less than half of any other
+    (muxers often write a millisecond), it stays for the median of the others. A repeated frame
+    stays for the mean. None: a picture has no pace.
     """
     taken = indices[: int(np.argmax(indices)) + 1]  # what follows only repeats the last
     steps = np.diff(times[taken])
     after = end if taken[-1] + 1 >= len(times) else times[taken[-1] + 1]
     last = float(after - times[taken[-1]])
-    if len(steps) and ((np.diff(taken) > 1).any() or not last > 0):
-        last = float(steps.mean())
+    if len(steps) and ((np.diff(taken) > 1).any() or last < steps.min() / 2):
+        last = float(np.median(steps))
     mean = (float(steps.sum()) + last) / len(taken)
     if not mean > 0 or len(times) == 1:
         return None

@@ -153,22 +153,25 @@ def payload(
 def _kept_frames(e: Drawable, first: int, rows: np.ndarray) -> np.ndarray:
     """Which frames are in the player, int64 (n,), ascending: all, or at most `MAX_FRAMES`.
 
-    Evenly chosen; for the class shown first and the most probable ones, the frame of the strongest
-    evidence and that of the strongest cell take the place of others, as no peak may be lost.
+    Evenly chosen. No peak may be lost: for the class shown first and the most probable ones, the
+    frame of the strongest evidence and that of the strongest cell take the place of their nearest.
     """
     frames = len(e.clip.times)
     if frames <= MAX_FRAMES:
         return np.arange(frames)
     peaks: set[int] = set()
     for row in dict.fromkeys([first, *rows.tolist()]):
-        strongest = e.maps[row].max(axis=(1, 2)).argmax()
-        cell = round(e.grid.time.offset + e.grid.time.stride * float(strongest))
+        strongest = float(e.maps[row].max(axis=(1, 2)).argmax())
+        cell = round(e.grid.time.offset + e.grid.time.stride * strongest)
         more = {int(e.row_evidence(row).argmax()), min(max(cell, 0), frames - 1)}
         if len(peaks | more) > MAX_FRAMES // 2:
             break
         peaks |= more
-    even = np.linspace(0, frames - 1, MAX_FRAMES - len(peaks)).round().astype(int)
-    return np.unique(np.r_[even, sorted(peaks)]).astype(int)
+    shown = np.linspace(0, frames - 1, MAX_FRAMES).round().astype(int)
+    for peak in sorted(peaks - set(shown.tolist())):
+        free = np.flatnonzero(~np.isin(shown, list(peaks)))
+        shown[free[np.abs(shown[free] - peak).argmin()]] = peak
+    return np.sort(shown)
 
 
 def quantised(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
