@@ -131,7 +131,7 @@ def test_the_words_on_every_picture_change_with_the_window(
     red = [c["name"] for c in meta["classes"]].index("red")
     first, last = (meta["windows"]["answers"][of[t]][red] for t in (0, -1))
     assert first != last
-    assert meta["frames"]["words"][0] == "frame 1 of 80 · 0.00 s · window 1 of 9, 0.0 to 4.0 s"
+    assert meta["frames"]["words"][0] == "frame 1 of 80 · 0.00 s · window 1 of 9: 0.0–4.0 s"
 
 
 def test_the_page_changes_its_words(
@@ -163,7 +163,7 @@ def test_files_of_a_long_film(two_halves: tuple[Path, gv.Explanation], tmp_path:
     assert len(summary["windows"]) == 9 and summary["plays"] == 20
     last = summary["windows"][-1]
     assert (last["start"], last["end"]) == (16, 20)
-    assert [name for name, _ in last["top"]][0] == "blue"
+    assert last["top"][0][0] == "blue"
     rows = list(csv.DictReader((tmp_path / "windows.csv").open(encoding="utf-8")))
     assert [row["label_1"] for row in rows] == [w["top"][0][0] for w in summary["windows"]]
     assert float(rows[0]["value_1"]) == pytest.approx(float(e.top(1, 0)[0][1]), abs=1e-6)
@@ -276,12 +276,13 @@ def test_a_course_shows_the_classes_that_matter() -> None:
     e = long_one(64, {})
     assert important_classes(e, 3) == [3, 1, 0]  # each comes first somewhere; 3 is the highest
     figure = draw_course(replace(e, model="toy", untrained=True))
-    (axes,) = figure.axes
-    assert len(axes.lines) == 6
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), e.window_probabilities[:, 3])
-    assert axes.get_ylabel() == "probability (softmax)" and "seconds" in axes.get_xlabel()
+    assert len(figure.axes) == 6
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), e.window_probabilities[:, 3])
+    assert figure.axes[0].texts[0].get_text().startswith(e.labels[3])
+    assert "seconds" in figure.axes[-1].get_xlabel()
     words = " ".join(text.get_text() for text in figure.texts)
     assert "a <b>.mp4" in words and "weights: toy" in words and "UNTRAINED" in words
+    assert "probability (softmax)" in words  # the vertical axes
 
 
 def test_large_maps_of_a_long_film_are_kept_of_some_classes_and_it_is_said(

@@ -86,7 +86,7 @@ def lengths(folder: Path) -> tuple[float, float, float]:
     return mp4, gif, sum(page_durations(folder / "player.html")) / 1000
 
 
-# A source of 5 frames a second, sampled at 4, played in 3.2 s; one of 1 a second in 0.64 s (player).
+# A source of 5 frames a second, sampled at 4, played in 3.2 s; of 1 a second in 0.64 s (player).
 @pytest.mark.parametrize("rate", [1, 2, 5, 10, 24, 25, 30])
 def test_outputs_last_as_long_as_the_clip_whatever_the_rate(rate: int, tmp_path: Path) -> None:
     clip = gv.read_clip(regular(tmp_path / "a.mp4", rate, 6))

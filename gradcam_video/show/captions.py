@@ -163,7 +163,7 @@ def frame_words(e: Drawable, frame: int) -> str:
     if e.windows is not None:
         k = e.window_of(frame)
         first, last = e.windows.starts[k], e.windows.ends[k]
-        words += f" · window {k + 1} of {len(e.windows)}, {first:.1f} to {last:.1f} s"
+        words += f" · window {k + 1} of {len(e.windows)}: {first:.1f}–{last:.1f} s"
     return words + (" · repeat of the last frame" if e.clip.repeated[frame] else "")
 
 

@@ -1,4 +1,4 @@
-"""The course of a long video's classes over time, as lines."""
+"""The course of a long video's classes over time, a strip for each."""
 
 from __future__ import annotations
 
@@ -14,17 +14,9 @@ if TYPE_CHECKING:
     from .drawable import Drawable
 
 MOST_CLASSES = 6
-# Okabe and Ito's colours, which those who are colour blind tell apart; lines differ as well
-_LINES = (
-    ("#0072b2", "-"),
-    ("#d55e00", "-"),
-    ("#009e73", "-"),
-    ("#cc79a7", "--"),
-    ("#56b4e9", "--"),
-    ("#1c1c22", ":"),
-)
 _INK, _SOFT, _ALARM = "#1c1c22", "#6a6a75", "#b01820"
-_WIDTH, _PLOT, _LINE = 1180, 300, 18  # pixels
+_CURVE = "#0072b2"
+_WIDTH, _STRIP, _GAP, _LINE = 1180, 62, 26, 18  # pixels
 _KINDS = {
     "softmax": "probability (softmax)",
     "probability": "probability",
@@ -73,42 +65,37 @@ def draw_course(e: Drawable) -> InlineFigure:
     title.append((f"{some}, in {len(windows)} windows of {length:.3g} s", _SOFT, False))
     if e.remark:
         title.append((e.remark, _SOFT, False))
-    names = [f"{e.labels[k]} (up to {answer(e, float(values[:, k].max()))})" for k in classes]
     title = [
         (line, colour, bold)
         for text, colour, bold in title
         for line in wrap(text, _WIDTH - 90, 13, bold)
     ]
-    above, below = len(title) * _LINE + 22, 56 + len(names) * _LINE
-    page = above + _PLOT + below
+    above, below = len(title) * _LINE + 14, 46
+    page = above + len(classes) * (_STRIP + _GAP) + below
     figure = InlineFigure(figsize=(_WIDTH / 100, page / 100), dpi=100, facecolor="white")
     for i, (text, colour, bold) in enumerate(title):
         place = 66 / _WIDTH, 1 - (10 + i * _LINE) / page
         weight = "bold" if bold else "normal"
         figure.text(*place, text, va="top", size=9, color=colour, weight=weight, parse_math=False)
-    axes = figure.add_axes((66 / _WIDTH, below / page, (_WIDTH - 86) / _WIDTH, _PLOT / page))
-    mark = "o" if len(windows) <= 40 else None  # a single window would be no line
-    for k, name, (colour, style) in zip(classes, names, _LINES, strict=False):
-        axes.plot(
-            at, values[:, k], style, color=colour, label=name, marker=mark, markersize=3, lw=1.6
-        )
-    begin, end = windows.starts[0], windows.ends[-1]
-    axes.set_xlim(begin / (60 if minutes else 1), end / (60 if minutes else 1))
-    if e.output != "value":
-        axes.set_ylim(0, 1.02)
+    low, high = (0.0, 1.0) if e.output != "value" else (values[:, classes].min(), values.max())
+    unit = 60 if minutes else 1
+    # One strip a class: in one picture, lines that change with every window would hide each other
+    for i, k in enumerate(classes):
+        top = above + i * (_STRIP + _GAP) + _GAP
+        box = (66 / _WIDTH, 1 - (top + _STRIP) / page, (_WIDTH - 86) / _WIDTH, _STRIP / page)
+        axes = figure.add_axes(box)
+        mark = "o" if len(windows) <= 40 else None  # a single window would be no line
+        axes.plot(at, values[:, k], color=_CURVE, marker=mark, markersize=3, lw=1.2)
+        axes.fill_between(at, min(low, 0), values[:, k], color=_CURVE, alpha=0.18, lw=0)
+        name = f"{e.labels[k]}: up to {answer(e, float(values[:, k].max()))}"
+        axes.text(0, 1.06, name, size=9, color=_INK, transform=axes.transAxes, parse_math=False)
+        axes.set_xlim(windows.starts[0] / unit, windows.ends[-1] / unit)
+        axes.set_ylim(low, high + 0.04 * (high - low) + 1e-9)
+        axes.tick_params(labelsize=8, labelbottom=k == classes[-1])
+        axes.grid(color="#e4e4ea", lw=0.6)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
     axes.set_xlabel(f"time, {'minutes' if minutes else 'seconds'} (middle of the window)", size=9)
-    axes.set_ylabel(_KINDS[e.output], size=9)
-    axes.tick_params(labelsize=8)
-    axes.grid(color="#e4e4ea", lw=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    legend = figure.legend(
-        loc="upper left",
-        bbox_to_anchor=(60 / _WIDTH, (below - 40) / page),
-        fontsize=9,
-        frameon=False,
-        labelspacing=0.35,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    middle = (below + (page - above)) / 2 / page
+    figure.text(16 / _WIDTH, middle, _KINDS[e.output], rotation=90, va="center", size=9)
     return figure

@@ -250,7 +250,8 @@ function mount(root, meta, bytes, state, pick) {
   const bars = frames.times.map((_, t) => svg("rect", {
     class: frames.repeated[t] ? "gcv-bar gcv-again" : "gcv-bar", x: t * 10 + 0.6, width: 8.8,
   }, strip));
-  for (let i = 0; i < meta.grid.time.cells; i++) { // where the network's own time steps lie
+  const steps = meta.windows ? 0 : meta.grid.time.cells; // joined maps have one for every frame
+  for (let i = 0; i < steps; i++) { // where the network's own time steps lie
     const at = meta.grid.time.offset + meta.grid.time.stride * i;
     const shown = (at / Math.max(frames.all - 1, 1)) * (count - 1);
     if (shown >= -0.5 && shown <= count - 0.5) {

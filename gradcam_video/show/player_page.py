@@ -81,6 +81,7 @@ def payload(
     time = Axis(steps, steps, 0.0, 1.0) if thinned else grid.time
     # Each stays until the next one that is here, the first from the beginning.
     stays = np.add.reduceat(e.clip.durations, np.r_[0, shown[1:]])
+    marks = " small marks: the network's own time steps;" if e.windows is None else ""
     meta: dict[str, Any] = {
         "classes": [{"name": class_name(e, r), "answer": class_answer(e, r)} for r in rows],
         "frames": {
@@ -126,8 +127,8 @@ def payload(
         "look": {"grey": GREY, "unseen": UNSEEN},
         "untrained": UNTRAINED if e.untrained else "",
         "words": {
-            "strip": "evidence in each frame (dashed: a repeated one); small marks: the network's "
-            "own time steps; outline on the picture: half of the scale",
+            "strip": f"evidence in each frame (dashed: a repeated one);{marks} outline on the "
+            "picture: half of the scale",
             "about": _about(e, len(shown), len(rows)),
         },
         "start": {
