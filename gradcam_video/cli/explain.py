@@ -1,4 +1,4 @@
-"""`gradcam-video explain`: clips in, six outputs per clip out."""
+"""`gradcam-video explain`: clips in, six outputs per clip out, eight per long video."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def _gif_words(e: Explanation) -> str:
     """What is left out of a long video's gif, for people."""
     frames = len(e.clip.times)
     every = -(-frames // GIF_FRAMES)
-    return f"; overlay.gif has every {every}th of {frames} frames" if every > 1 else ""
+    return f"; overlay.gif has 1 in {every} of {frames} frames" if every > 1 else ""
 
 
 def _save(options: argparse.Namespace, e: Explanation, folder: Path) -> None:

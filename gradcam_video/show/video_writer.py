@@ -252,7 +252,7 @@ def write_gif(
     if not shown:
         raise BadInput(f"no frames to write into {path}: give at least one")
     if every > 1:
-        log.warning("%s: a gif of %d frames is too large: every %dth is kept", path, came, every)
+        log.warning("%s: a gif of %d frames is too large: 1 in %d is kept", path, came, every)
     shown, delays = _delays(shown, seconds)
     try:
         with atomic_write(path) as temporary:
