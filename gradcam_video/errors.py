@@ -23,6 +23,19 @@ class BadInput(ValueError):
         super().__init__(printable(" ".join(message.split())))
 
 
+def one_line(error: Exception, what: object) -> str:
+    """What went wrong with one file among many, as a line that names it.
+
+    Args:
+        error: `BadInput` has such a line; of any other, which is a fault of ours or of a library,
+            the kind is said as well.
+        what: the file or clip.
+    """
+    words = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    words = " ".join(words.split())
+    return words if str(what) in words else f"{what}: {words}"
+
+
 class MissingExtra(BadInput, ImportError):
     """A package is missing that only a part of this one needs; the line names the extra."""
 

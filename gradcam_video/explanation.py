@@ -16,6 +16,7 @@ import numpy as np
 from .data.labels import find_label
 from .errors import BadInput
 from .geometry import SCOPES, Grid, energy
+from .windows import Windows
 
 if TYPE_CHECKING:  # only its attributes are used here, and its module reads videos
     from .data.clip import Clip
@@ -40,6 +41,8 @@ class Explanation:
         remark: one line about the network or the method that every output carries.
         output: what the numbers mean: "softmax", "sigmoid", "probability" (they are probabilities
             already) or "value" (a regression, a difference: never shown as a probability).
+        windows: of a long video that was explained in windows: the answer of each, see `Windows`.
+            `logits` are then their mean. None of a clip.
     """
 
     clip: Clip
@@ -55,6 +58,7 @@ class Explanation:
     remark: str = ""
     seconds: float = field(default=0.0, compare=False)
     output: str = "softmax"
+    windows: Windows | None = None
 
     @cached_property
     def maps(self) -> np.ndarray:
@@ -64,15 +68,24 @@ class Explanation:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """Softmax or sigmoid of the logits, or themselves where `output` says so, float32 (K,)."""
-        logits = self.logits.astype(np.float64)
-        if self.output == "sigmoid":
-            shown = 0.5 + 0.5 * np.tanh(logits / 2)  # 1 / (1 + exp(-logit)), and never overflows
-        elif self.output == "softmax":
-            exps = np.exp(logits - logits.max())
-            shown = exps / exps.sum()
-        else:
-            shown = logits
-        return shown.astype(np.float32)
+        return _probabilities(self.logits, self.output)
+
+    @cached_property
+    def window_probabilities(self) -> np.ndarray:
+        """The same of each window of a long video, float32 (n, K); of a clip, of itself: (1, K)."""
+        logits = self.logits[None] if self.windows is None else self.windows.logits
+        return _probabilities(logits, self.output)
+
+    @cached_property
+    def _window_of(self) -> np.ndarray:
+        """For each frame, the window in whose middle it lies best, int64 (T,)."""
+        if self.windows is None:
+            return np.zeros(len(self.clip.times), np.int64)
+        return self.windows.nearest(self.clip.times)
+
+    def window_of(self, frame: int) -> int:
+        """The row of `window_probabilities` that speaks for a frame. Of a clip: 0."""
+        return int(self._window_of[frame])
 
     @property
     def empty(self) -> np.ndarray:
@@ -84,13 +97,20 @@ class Explanation:
         """Names of the classes without any positive evidence."""
         return [self.labels[k] for k in self.classes[self.empty]]
 
-    def top(self, n: int = 2) -> list[tuple[str, float]]:
+    def top(self, n: int = 2, window: int | None = None) -> list[tuple[str, float]]:
         """The n most probable classes, [(label, probability), …], best first.
 
         Where `output` is "value": the largest values, [(label, value), …].
+
+        Args:
+            n: how many.
+            window: of a long video: those of one window, counted from 0. None: of the mean logits.
         """
-        best = np.argsort(-self.logits, kind="stable")[:n]
-        return [(self.labels[k], float(self.probabilities[k])) for k in best]
+        logits, shown = self.logits, self.probabilities
+        if window is not None and self.windows is not None:
+            logits, shown = self.windows.logits[window], self.window_probabilities[window]
+        best = np.argsort(-logits, kind="stable")[:n]
+        return [(self.labels[k], float(shown[k])) for k in best]
 
     def row(self, label: str | int | None = None) -> int:
         """The row of `maps` of a class, given its name or index; None: the top class.
@@ -211,7 +231,7 @@ class Explanation:
 
     @classmethod
     def load(cls, path: str | Path) -> Explanation:
-        """The explanation that `save` wrote: the numbers as they were, the frames as JPEGs.
+        """The explanation that `save` wrote: the maps within 1/2048, the frames as JPEGs.
 
         Args:
             path: the folder, or its explanation.npz.
@@ -258,7 +278,20 @@ class Explanation:
         return card(self)
 
     def save(self, folder: str | Path, **options: Any) -> list[Path]:
-        """Write all six outputs into a folder, or `only` some. See `gradcam_video.show.save`."""
+        """Write all outputs into a folder, or `only` some. See `gradcam_video.show.save`."""
         from .show.export import save
 
         return save(self, folder, **options)
+
+
+def _probabilities(logits: np.ndarray, output: str) -> np.ndarray:
+    """What logits (…, K) stand for, float32 (…, K)."""
+    logits = logits.astype(np.float64)
+    if output == "sigmoid":
+        shown = 0.5 + 0.5 * np.tanh(logits / 2)  # 1 / (1 + exp(-logit)), and never overflows
+    elif output == "softmax":
+        exps = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        shown = exps / exps.sum(axis=-1, keepdims=True)
+    else:
+        shown = logits
+    return shown.astype(np.float32)

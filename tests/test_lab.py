@@ -294,7 +294,7 @@ def test_players_side_by_side_in_jupyterlab(browser: Any, lab: Lab) -> None:
         boxes = page.locator(".gcv-player")
         assert boxes.count() == 2
         one, other = (OnScreen(box, explained_on(box)) for box in boxes.all())
-        page.wait_for_timeout(4 * one.meta["interval"])
+        page.wait_for_timeout(4 * max(one.meta["frames"]["durations"]))
         one.check(0, 0)
         other.check(0, 0)
 

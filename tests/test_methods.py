@@ -913,6 +913,6 @@ def test_the_command_line_explains_the_classes_that_it_draws(
     with np.load(out / "clip" / "explanation.npz") as file:
         best = np.argsort(-file["logits"])[:2]
         assert sorted(file["classes"].tolist()) == sorted(best.tolist())
-        assert file["maps"].shape[:1] == (2,)
+        assert file["signed"].shape[:1] == (2,)
     assert main([*arguments, "--method", "guided-gradient", "--windows", "all"]) == 2
     assert "name the classes" in capsys.readouterr().err

@@ -344,7 +344,7 @@ def test_pages_side_by_side_do_not_disturb_each_other(browser) -> None:
     left, right = (OnScreen(place, e) for place, e in zip(places, (one, other), strict=True))
     left.check(0, 0)
     right.check(0, 0)
-    page.wait_for_timeout(4 * left.meta["interval"])
+    page.wait_for_timeout(4 * max(left.meta["frames"]["durations"]))
     assert (left.frame(), right.frame()) == (0, 0)  # nothing plays unasked
     slider = places[0].get_by_role("slider", name="frame")
     slider.press("ArrowRight")

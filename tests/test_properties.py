@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gradcam_video.data.clip import _window_starts, centre_start, choose_frames
+from gradcam_video.data.clip import VideoWindows, centre_start, choose_frames
 from gradcam_video.data.frames import TOLERANCE
 from gradcam_video.geometry import Axis, Grid, View
 from gradcam_video.models.token_layout import TokenGrid
@@ -243,7 +245,10 @@ def test_frames_as_they_are_follow_one_another_or_are_spread(
 def test_windows_cover_the_whole_and_the_last_ends_with_it(
     end: float, length: float, overlap: float
 ) -> None:
-    starts = _window_starts(end, length, overlap)
+    video: Any = SimpleNamespace(end=end, times=np.zeros(1))
+    windows = VideoWindows(video, 16, 16 / length, overlap)
+    starts = list(windows.starts())
+    assert len(starts) == len(windows)
     assert starts[0] == 0 and (np.diff(starts) > 0).all()
     assert starts[-1] == pytest.approx(max(0.0, end - length))
     steps, step = np.diff(starts), length * (1 - overlap)

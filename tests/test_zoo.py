@@ -723,7 +723,7 @@ def test_the_command_line_explains_a_real_clip(
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["model"] == "videomae-ssv2" and summary["top"][0][0] in TEMPLATES
     saved = np.load(folder / "explanation.npz")
-    assert saved["maps"].shape == (174, 4, 4, 6)
+    assert saved["signed"].shape == (174, 4, 4, 6)
     assert 3 < saved["times"][-1] <= 4  # 8 frames, spread over all of its four seconds
 
 

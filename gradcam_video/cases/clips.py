@@ -12,7 +12,7 @@ from pathlib import Path
 from ..data.clip import Clip
 from ..data.datasets import SomethingSomething, default_split
 from ..data.labels import FORTY_NAMES, TEMPLATES, normalise_label
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from ..models.video_model import VideoModel
 from ..tabletop.scene import sample
 
@@ -132,8 +132,8 @@ def data_clips(
         for i, name in drawn:
             try:
                 clip = data.clip(i)
-            except BadInput as error:
-                data.failures[data.ids[i]] = str(error)
+            except Exception as error:  # whatever it is, the other clips are read
+                data.failures[data.ids[i]] = one_line(error, data.path(i))
                 continue
             yield clip, name
 

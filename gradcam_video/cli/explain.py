@@ -1,4 +1,4 @@
-"""`gradcam-video explain`: clips in, six outputs per clip out."""
+"""`gradcam-video explain`: clips in, six outputs per clip out, eight per long video."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ..attribution.api import clips_at_once, explain
-from ..attribution.long_video import explain_windows
+from ..attribution.long_video import explain_video
 from ..attribution.methods import METHODS
 from ..data.clip import Clip, read_clip
 from ..data.colours import UNTAGGED
 from ..data.image_folder import clip_name, find_clips
 from ..data.labels import find_label
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from ..explanation import Explanation
 from ..geometry import SCOPES
-from ..models.finite import NotFinite
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
 from ..show.captions import short_answer
-from ..show.export import chosen_files
+from ..show.export import GIF_FRAMES, chosen_files
 from .options import BAD, OK, add_model_options, complain, model_from
 
 
@@ -77,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--only",
         nargs="+",
         metavar="ENDING",
-        help="write these alone: mp4, gif, png, html, npz, json (default: all six)",
+        help="write these alone: mp4, gif, png, html, npz, json, csv (default: all)",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="clips at once on a GPU (default 8)")
     parser.add_argument("--autocast", action="store_true", help="bfloat16, for a GPU")
@@ -115,27 +111,27 @@ def run(options: argparse.Namespace) -> int:
     failed = len(problems)
     batch = 1 if options.windows == "all" else options.batch or clips_at_once(model)
     for group in _groups(jobs, batch):
-        ready: list[tuple[Path, Clip]] = []
+        ready: list[tuple[Path, Path, Clip]] = []
         for path, folder in group:
             try:
                 if options.windows == "all":
                     _explain_whole(options, model, path, folder, true)
                 else:
-                    ready.append((folder, _read(options, model, path)))
-            except BadInput as error:
+                    ready.append((path, folder, _read(options, model, path)))
+            except Exception as error:  # whatever it is, the other files are explained
                 failed += 1
-                complain(str(error))
-        done = _explained_alone(options, model, [c for _, c in ready], true)
-        for (folder, clip), e in zip(ready, done, strict=True):
+                complain(one_line(error, path))
+        done = _explained_alone(options, model, [clip for *_, clip in ready], true)
+        for (path, folder, clip), e in zip(ready, done, strict=True):
             try:
-                if isinstance(e, NotFinite):
+                if isinstance(e, Exception):
                     raise e
                 _save(options, e.with_label(true), folder)
                 if clip.note:
                     print(f"{clip.source}: {clip.note}", file=sys.stderr)
-            except BadInput as error:
+            except Exception as error:
                 failed += 1
-                complain(str(error))
+                complain(one_line(error, clip.source if isinstance(error, BadInput) else path))
     if failed < len(jobs) + len(problems):
         _say_model(model)
     return BAD if failed else OK
@@ -143,11 +139,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _explained_alone(
     options: argparse.Namespace, model: VideoModel, clips: list[Clip], true: str | None
-) -> list[Explanation] | list[Explanation | NotFinite]:
-    """The clips explained; where the answer to one is not finite, the others all the same."""
+) -> list[Explanation] | list[Explanation | Exception]:
+    """The clips explained; where one cannot be, its error, and the others all the same."""
     try:
         return _explained(options, model, clips, true)
-    except NotFinite as error:
+    except Exception as error:
         if len(clips) == 1:
             return [error]
         alone = (_explained_alone(options, model, [clip], true) for clip in clips)
@@ -204,7 +200,8 @@ def _explain_whole(
                 "each window: name the classes with --classes"
             )
         classes = [true if name == "true" else name for name in options.classes]
-    e, windows = explain_windows(
+    named = [name for name in options.classes if name not in ("top1", "top2", "true")]
+    e = explain_video(
         model,
         path,
         classes=classes,
@@ -212,23 +209,24 @@ def _explain_whole(
         fps=_fps(options, model),
         source_fps=options.source_fps,
         untagged=options.untagged,
+        shown=[*named, *([true] if true else [])],
         method=options.method,
         autocast=options.autocast,
     )
-    arrays = {
-        "maps": np.stack([w.maps for w in windows]),  # (n, K, T', h, w)
-        "signed": np.stack([w.signed for w in windows]),
-        "logits": np.stack([w.logits for w in windows]),  # (n, K)
-        "times": np.stack([w.clip.times for w in windows]),  # (n, T)
-        "repeated": np.stack([w.clip.repeated for w in windows]),
-        "window_start": np.array([w.clip.start for w in windows]),  # (n,)
-    }
-    _save(options, e.with_label(true), folder, arrays=arrays)
+    _save(options, e.with_label(true), folder)
+    print(f"{e.clip.source}: {e.clip.note}{_gif_words(e)}", file=sys.stderr)
 
 
-def _save(options: argparse.Namespace, e: Explanation, folder: Path, **extra: Any) -> None:
+def _gif_words(e: Explanation) -> str:
+    """What is left out of a long video's gif, for people."""
+    frames = len(e.clip.times)
+    every = -(-frames // GIF_FRAMES)
+    return f"; overlay.gif has 1 in {every} of {frames} frames" if every > 1 else ""
+
+
+def _save(options: argparse.Namespace, e: Explanation, folder: Path) -> None:
     look = {"scope": options.scope, "cmap": options.cmap}
-    e.save(folder, label=_drawn(options, e), only=options.only, **look, **extra)
+    e.save(folder, label=_drawn(options, e), only=options.only, **look)
     best = ", ".join(f"{label} {short_answer(e, value)}" for label, value in e.top(2))
     best += "" if e.output in ("softmax", "probability") else f" ({e.output})"
     mark = "UNTRAINED: " if e.untrained else ""

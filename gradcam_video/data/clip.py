@@ -27,6 +27,8 @@ from .image_folder import ImageFolder, is_folder
 if TYPE_CHECKING:
     from .video_file import VideoFile
 
+    Source = VideoFile | ImageFolder | AnimatedPicture
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -44,6 +46,8 @@ class Clip:
         fps: frames a second at which the clip plays in real time; 0 has it told from `times`.
         to_screen: float64 `(3, 3)`, brings the frames' RGB to what players show, see `picture`;
             None where that is the same.
+        stays: float64 `(T,)`, seconds each frame stays on screen, where they differ (a film of
+            varying rate, taken as it is); None: 1 / fps each.
     """
 
     frames: np.ndarray
@@ -54,6 +58,7 @@ class Clip:
     start: float = 0.0
     fps: float = 0.0
     to_screen: np.ndarray | None = None
+    stays: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", printable(str(self.source)))  # frozen for everyone else
@@ -68,6 +73,13 @@ class Clip:
                 f"{self.source}: {shape[0]} frames, but times {self.times.shape} and repeated "
                 f"{self.repeated.shape}; give one of each per frame"
             )
+        if self.stays is not None:
+            if self.stays.shape != shape[:1] or not (self.stays >= 0).all() or not self.seconds > 0:
+                raise BadInput(
+                    f"{self.source}: stays: give the seconds of each of {shape[0]} frames"
+                )
+            if not self.fps > 0:
+                object.__setattr__(self, "fps", shape[0] / self.seconds)
         if not self.fps > 0:
             times = self.times[~self.repeated]
             span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
@@ -136,7 +148,12 @@ class Clip:
     @property
     def seconds(self) -> float:
         """How long the clip plays, its repeated frames included."""
-        return len(self) / self.fps
+        return len(self) / self.fps if self.stays is None else float(self.stays.sum())
+
+    @property
+    def durations(self) -> np.ndarray:
+        """How long each frame stays on screen, seconds, float64 `(T,)`; they sum to `seconds`."""
+        return np.full(len(self), 1 / self.fps) if self.stays is None else self.stays
 
 
 # --- 1. which frames: decided on the timeline alone --------------------------------------------
@@ -184,13 +201,8 @@ def centre_start(end: float, frames: int, fps: float) -> float:
     return max(0.0, (end - frames / fps) / 2)
 
 
-def _window_starts(end: float, length: float, overlap: float) -> list[float]:
-    """Where windows of `length` begin so that they cover 0 to `end`; the last ends at `end`."""
-    last = max(0.0, end - length)
-    step = length * (1 - overlap)
-    count = math.ceil((last - TOLERANCE) / step) if last > TOLERANCE else 0
-    return [k * step for k in range(count)] + [last]
-
+# Windows of 4 s that overlap by half: 27 hours.
+MOST_WINDOWS = 50_000
 
 # --- what others call --------------------------------------------------------------------------
 
@@ -270,7 +282,7 @@ def read_windows(
     source_fps: float | None = None,
     max_side: int | None = 1280,
     untagged: Untagged = "auto",
-) -> Iterator[Clip]:
+) -> VideoWindows:
     """Covers a long video whole with overlapping clips, so that their maps can be joined.
 
     Each window is as `read_clip` would read it; there is no gap between them, and the last ends
@@ -282,33 +294,69 @@ def read_windows(
         overlap: share of a window that the next one sees again, 0 (none) to below 1.
 
     Returns:
-        An iterator over the clips; `clip.start` says where each begins.
+        The clips, read one after the other as they are asked for; `clip.start` says where each
+        begins, `len` how many there are, `end` how long the video lasts, in seconds.
 
     Raises:
-        BadInput: as `read_clip`; what concerns the file as a whole is raised before the first.
+        BadInput: as `read_clip`; the video claims to last so long that it has more than
+            `MOST_WINDOWS` windows. What concerns the file as a whole is raised before the first.
     """
     _check(frames, fps, None, source_fps, max_side)
     if not (isinstance(overlap, (int, float)) and 0 <= overlap < 1):
         raise BadInput(f"overlap={overlap}: give a share of the window, 0 to below 1")
-    video = open_source(path, source_fps, max_side, untagged)
-    chosen: list[tuple[np.ndarray, np.ndarray, float]] = []
-    if fps is None:
-        last = max(0, len(video.times) - frames)
-        step = max(1, round(frames * (1 - overlap)))
-        for first in [*range(0, last, step), last]:
-            window = slice(first, first + frames)
-            indices, repeated = choose_frames(video.times[window], video.end, frames, None, 0.0)
-            chosen.append((indices + first, repeated, float(video.times[first])))
-    else:
-        for begin in _window_starts(video.end, frames / fps, overlap):
-            chosen.append((*choose_frames(video.times, video.end, frames, fps, begin), begin))
+    windows = VideoWindows(
+        open_source(path, source_fps, max_side, untagged), frames, fps, float(overlap)
+    )
+    if len(windows) > MOST_WINDOWS:
+        raise BadInput(
+            f"{path}: it claims to last {windows.end:.6g} s, which is {len(windows):,} windows; "
+            f"at most {MOST_WINDOWS:,} are explained: check its timestamps (source_fps sets its "
+            "true rate), or cut it"
+        )
+    return windows
 
-    def clips() -> Iterator[Clip]:
-        for k, (indices, repeated, begin) in enumerate(chosen, start=1):
-            note = [f"window {k} of {len(chosen)}"] if len(chosen) > 1 else []
-            yield _clip(video, indices, repeated, begin, fps, note)
 
-    return clips()
+class VideoWindows:
+    """The windows of a video, see `read_windows`. Nothing is listed: each is worked out when read.
+
+    Attributes:
+        end: when the last frame of the video goes, seconds.
+    """
+
+    def __init__(self, video: Source, frames: int, fps: float | None, overlap: float) -> None:
+        self._video, self._frames, self._fps = video, frames, fps
+        self.end = float(video.end)
+        # Frames are counted where they are taken as they are, seconds otherwise.
+        length = frames if fps is None else frames / fps
+        self._last = max(0.0, (len(video.times) if fps is None else self.end) - length)
+        self._step = length * (1 - overlap)
+        if fps is None:
+            self._step = max(1, round(self._step))
+        slack = 0.0 if fps is None else TOLERANCE
+        if self._last <= slack:
+            self._last = 0.0
+        self._count = max(0, math.ceil((self._last - slack) / self._step)) + 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def starts(self) -> Iterator[float]:
+        """Where each window begins: seconds, or frames where they are taken as they are."""
+        yield from (k * self._step for k in range(self._count - 1))
+        yield self._last
+
+    def __iter__(self) -> Iterator[Clip]:
+        video, frames = self._video, self._frames
+        for k, begin in enumerate(self.starts()):
+            if self._fps is None:
+                first = int(begin)
+                times = video.times[first : first + frames]
+                chosen = choose_frames(times, video.end, frames, None, 0.0)
+                indices, repeated, begin = chosen[0] + first, chosen[1], float(times[0])
+            else:
+                indices, repeated = choose_frames(video.times, self.end, frames, self._fps, begin)
+            note = [f"window {k + 1} of {self._count}"] if self._count > 1 else []
+            yield _clip(video, indices, repeated, begin, self._fps, note)
 
 
 def open_source(
@@ -316,7 +364,7 @@ def open_source(
     source_fps: float | None = None,
     max_side: int | None = None,
     untagged: Untagged = "auto",
-) -> VideoFile | ImageFolder | AnimatedPicture:
+) -> Source:
     """Opens a clip and reads when each of its frames is shown; decodes none.
 
     Args:
@@ -344,7 +392,7 @@ def open_source(
 
 
 def _clip(
-    video: VideoFile | ImageFolder | AnimatedPicture,
+    video: Source,
     indices: np.ndarray,
     repeated: np.ndarray,
     start: float,
@@ -368,7 +416,29 @@ def _clip(
     note = "; ".join(part for part in (*notes, video.note, damage) if part)
     times = video.times[shown]
     rate = float(fps or 0)
-    return Clip(pictures, times, repeated, video.name, note, float(start), rate, video.to_screen)
+    stays = None if fps else _own_pace(video.times, video.end, indices)
+    to_screen = video.to_screen
+    return Clip(pictures, times, repeated, video.name, note, float(start), rate, to_screen, stays)
+
+
+def _own_pace(times: np.ndarray, end: float, indices: np.ndarray) -> np.ndarray | None:
+    """How long frames that are taken as they are stay on screen, seconds `(T,)`.
+
+    Each stays until the next one that is taken, and the last one until the file's next frame or its
+    end. Where frames are left out, or the file says for its last frame less than half of any other
+    (muxers often write a millisecond), it stays for the median of the others. A repeated frame
+    stays for the mean. None: a picture has no pace.
+    """
+    taken = indices[: int(np.argmax(indices)) + 1]  # what follows only repeats the last
+    steps = np.diff(times[taken])
+    after = end if taken[-1] + 1 >= len(times) else times[taken[-1] + 1]
+    last = float(after - times[taken[-1]])
+    if len(steps) and ((np.diff(taken) > 1).any() or last < steps.min() / 2):
+        last = float(np.median(steps))
+    mean = (float(steps.sum()) + last) / len(taken)
+    if not mean > 0 or len(times) == 1:
+        return None
+    return np.concatenate([steps, [last], np.full(len(indices) - len(taken), mean)])
 
 
 def _check(

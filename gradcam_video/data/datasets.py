@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from torch.utils.data import Dataset
 
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from .clip import Clip, read_clip
 from .frames import IMAGES
 from .ground_truth import MARKER, TRUTH, Truth, read_truth
@@ -208,8 +208,8 @@ class SomethingSomething(Dataset):
         """The item, or None when its clip cannot be read; `failures` then says why."""
         try:
             frames = self.clip(index).frames
-        except BadInput as error:
-            self.failures[self.ids[index]] = str(error)
+        except Exception as error:  # whatever it is, the other clips are read
+            self.failures[self.ids[index]] = one_line(error, self.path(index))
             return None
         return Item(frames, self.targets[index], self.ids[index])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import one_line
 from ..progress_bar import progress
 from .clip import open_source
 from .datasets import SomethingSomething, missing_images
@@ -121,8 +121,8 @@ def _look(data: SomethingSomething, i: int, deep: bool) -> tuple[str, str]:
             damage = _no_image(path)
         if deep and not damage:
             _, _, damage = video.read(np.arange(len(video.times)))
-    except (BadInput, OSError) as error:
-        return "corrupt", str(error)
+    except Exception as error:  # whatever it is, the other clips are looked at
+        return "corrupt", one_line(error, path)
     if damage:
         return "corrupt", f"{path}: {damage}"
     truth = data.root / TRUTH / f"{data.ids[i]}.npz"

@@ -18,7 +18,7 @@ from ..attribution.api import clips_at_once, explain, method_named
 from ..data.clip import Clip
 from ..data.ground_truth import Truth
 from ..data.labels import normalise_label
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from ..explanation import Explanation
 from ..models.video_model import VideoModel
 from ..progress_bar import progress as counted
@@ -190,8 +190,8 @@ def _read(
         try:
             clip = data.clip(i)
             truth = data.truth(i, clip)
-        except BadInput as error:
-            failures[data.ids[i]] = str(error)
+        except Exception as error:  # whatever it is, the other clips are scored
+            failures[data.ids[i]] = one_line(error, data.ids[i])
             continue
         yield Sample(data.ids[i], clip, truth, classes[data.targets[i]])
 

@@ -115,11 +115,15 @@ def short_answer(e: Drawable, value: float) -> str:
 
 
 def best_words(e: Drawable) -> str:
-    """The line about the classes that come first; empty where there is but one."""
+    """The line about the classes that come first; empty where there is but one.
+
+    Of a long video: by the mean of its windows, which says that it is.
+    """
     best = e.top(2)
     if len(best) < 2:
         return ""
-    return "top 2: " + " · ".join(f"{name} {answer(e, value)}" for name, value in best)
+    mean = "" if e.windows is None else f", mean of {len(e.windows)} windows"
+    return f"top 2{mean}: " + " · ".join(f"{name} {answer(e, value)}" for name, value in best)
 
 
 def class_name(e: Drawable, row: int) -> str:
@@ -128,8 +132,20 @@ def class_name(e: Drawable, row: int) -> str:
 
 
 def class_answer(e: Drawable, row: int) -> str:
-    """What the network gives the class of a row of maps, in words."""
-    return answer(e, float(e.probabilities[e.classes[row]]))
+    """What the network gives the class of a row of maps, in words; of a video: at most."""
+    shown = answer(e, float(e.window_probabilities[:, e.classes[row]].max()))
+    return shown if e.windows is None else f"up to {shown}"
+
+
+def window_answer(e: Drawable, row: int, window: int) -> str:
+    """What the network gives the class of a row of maps in one window of a long video."""
+    return answer(e, float(e.window_probabilities[window, e.classes[row]]))
+
+
+def window_best(e: Drawable, window: int) -> list[str]:
+    """A line for each of the two classes that come first in a window, best first."""
+    best = e.top(2, window)
+    return [f"{place}. {answer(e, value)}  {name}" for place, (name, value) in enumerate(best, 1)]
 
 
 def scope_words(scope: str) -> str:
@@ -144,6 +160,10 @@ def scope_words(scope: str) -> str:
 def frame_words(e: Drawable, frame: int) -> str:
     """When a frame was taken and whether it only repeats the last one."""
     words = f"frame {frame + 1} of {len(e.clip.times)} · {e.clip.times[frame]:.2f} s"
+    if e.windows is not None:
+        k = e.window_of(frame)
+        first, last = e.windows.starts[k], e.windows.ends[k]
+        words += f" · window {k + 1} of {len(e.windows)}: {first:.1f}–{last:.1f} s"
     return words + (" · repeat of the last frame" if e.clip.repeated[frame] else "")
 
 

@@ -51,7 +51,8 @@ def sheet(
         e: what to show.
         label: one class or several (a row each), by name or index; None is the top class.
         columns: frames in a row; None fits them to their shape.
-        max_frames: a longer clip shows so many of its frames, evenly chosen.
+        max_frames: a longer clip shows so many of its frames, evenly chosen; a long video that was
+            explained in windows those of the strongest evidence.
         look: scope, cmap, opacity and blend, see `Look`.
 
     Returns:
@@ -63,8 +64,7 @@ def sheet(
     if max_frames < 1 or (columns is not None and columns < 1):
         raise BadInput("a sheet needs at least one column and one frame: check columns, max_frames")
     rows, drawn = rows_of(e, label), Look(**look)
-    frames = len(e.clip.times)
-    shown = np.unique(np.linspace(0, frames - 1, min(frames, max_frames)).round().astype(int))
+    shown = chosen_frames(e, rows, max_frames)
     height, width = thumbnail(*e.clip.frames.shape[1:3])
     small = at_size(e, height, width)
     scales = {row: e.row_scale(row, drawn.scope) for row in rows}
@@ -113,7 +113,7 @@ def lay_out(
     # One picture for all frames: 32 axes would cost more than everything else together
     mosaic = Image.new("RGB", (across, lines * step), "white")
     draw = ImageDraw.Draw(mosaic)
-    for i, t in enumerate(shown):
+    for i, t in enumerate(shown.tolist()):
         line, column = divmod(i, columns)
         left, top = column * (width + _GAP), line * step
         for panel in paint(int(t)):
@@ -126,6 +126,14 @@ def lay_out(
         draw.text(place, words, _MARK if repeat else _SOFT, font(size_), anchor="ma")
 
     title = _title(e, rows, page - 2 * _MARGIN)
+    if e.windows is not None and len(shown) < len(e.clip.times):
+        words = (
+            f"The {len(shown)} strongest moments of {len(e.clip.times)} frames, in order of time"
+        )
+        title += [
+            (line, _INK, False, 13)
+            for line in wrap(f"{words}: peaks of the evidence below", page - 2 * _MARGIN, 13)
+        ]
     above = round(_MARGIN + sum(size * 1.5 for *_, size in title) + 6)
     foot = 96
     drawing = Drawing(page, round(above + mosaic.height + foot + _MARGIN))
@@ -249,6 +257,27 @@ def _ticks(drawing: Drawing, places: Sequence[float], top: int, words: Sequence[
     for x, text in zip(places, words, strict=True):
         draw.line((round(x), top + 1, round(x), top + 3), _SOFT)
         drawing.words.append(Words(x, top + 14, text, 10, _SOFT, align="center"))
+
+
+def chosen_frames(e: Drawable, rows: list[int], most: int) -> np.ndarray:
+    """Which frames a sheet shows, int64 (n,), ascending: all, or at most so many.
+
+    Evenly chosen of a clip. Of a long video explained in windows those of the strongest evidence
+    for each class in turn, none close to another: what happens is rare in it.
+    """
+    frames = len(e.clip.times)
+    if e.windows is None or frames <= most:
+        return np.unique(np.linspace(0, frames - 1, min(frames, most)).round().astype(int))
+    apart = max(1, frames // (4 * most))
+    left = [e.row_evidence(row) for row in rows]
+    chosen: list[int] = []
+    while len(chosen) < most:
+        curve = left[len(chosen) % len(rows)]
+        peak = int(curve.argmax())
+        chosen.append(peak)
+        for each in left:
+            each[max(0, peak - apart + 1) : peak + apart] = -1
+    return np.unique(chosen)
 
 
 def thumbnail(height: int, width: int) -> tuple[int, int]:

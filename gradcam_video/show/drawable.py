@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ..data.clip import Clip
     from ..geometry import Grid
+    from ..windows import Windows
 
 
 class Drawable(Protocol):
@@ -46,16 +47,24 @@ class Drawable(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def windows(self) -> Windows | None: ...
+    @property
     def maps(self) -> np.ndarray: ...
     @property
     def probabilities(self) -> np.ndarray: ...
+    @property
+    def window_probabilities(self) -> np.ndarray: ...
     @property
     def empty(self) -> np.ndarray: ...
     @property
     def empty_classes(self) -> list[str]: ...
 
-    def top(self, n: int = 2) -> list[tuple[str, float]]:
-        """The n most probable classes, best first."""
+    def top(self, n: int = 2, window: int | None = None) -> list[tuple[str, float]]:
+        """The n most probable classes, best first; those of one window of a long video."""
+        ...
+
+    def window_of(self, frame: int) -> int:
+        """The window that speaks for a frame."""
         ...
 
     def row(self, label: str | int | None = None) -> int:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .blend import at_size, fit, lay_on, resize
-from .captions import UNTRAINED, answer, block, class_answer, class_name, font, frame_words
+from .captions import (
+    UNTRAINED,
+    block,
+    class_name,
+    font,
+    frame_words,
+    window_answer,
+    window_best,
+)
 from .look import Look
 
 if TYPE_CHECKING:
@@ -48,34 +56,28 @@ class FrameLayout:
         head = block(
             [(UNTRAINED, (255, 255, 255), True)] if e.untrained else [], total, self.size, ALARM, 4
         )
-        headings = [self._heading("original", "")]
-        for row in rows:
-            words = "no positive evidence for" if e.empty[row] else "evidence for"
-            words = f"{words} ({class_answer(e, row)})"
-            headings.append(self._heading(words, class_name(e, row)))
-        titles = np.full((max(h.shape[0] for h in headings), total, 3), BACK, np.uint8)
-        caption = self._caption(total)
+        # Of a long video these words change with the window: room for the highest is kept.
+        windows = _windows_of_all_words(e, rows)
+        self.titles_height = max(len(self._titles(k, total)) for k in windows)
+        self.caption_height = max(len(self._caption(k, total)) for k in windows)
         self.moment_height = (
             block([(_longest(e), TEXT, False)], total, self.size, BACK).shape[0] - 6
         )
 
-        top = (head.shape[0] if e.untrained else 0) + titles.shape[0]
+        self.head = head.shape[0] if e.untrained else 0
+        top = self.head + self.titles_height
         below = top + self.height + 2
         bottom = below + _BARS + 2
-        high = bottom + self.moment_height + caption.shape[0]
+        high = bottom + self.moment_height + self.caption_height
         self.base = np.full((high + high % 2, total, 3), BACK, np.uint8)
-        for i, heading in enumerate(headings):
-            left = i * (self.column + _GAP)
-            titles[: heading.shape[0], left : left + self.column] = heading
         if e.untrained:
             self.base[: head.shape[0]] = head
-        self.base[top - titles.shape[0] : top] = titles
-        self.base[bottom + self.moment_height : bottom + self.moment_height + len(caption)] = (
-            caption
-        )
         self.top, self.below, self.bottom = top, below, bottom
         inset = (self.column - self.width) // 2
         self.lefts = [inset + i * (self.column + _GAP) for i in range(1 + len(rows))]
+
+        self.window = -1  # whose words stand on the base
+        self._write_words(0)
 
         # Which frame every column of pixels belongs to, and how high each frame's bar is
         frames = len(e.clip.times)
@@ -109,6 +111,7 @@ class FrameLayout:
 
     def draw(self, t: int, panels: list[np.ndarray]) -> np.ndarray:
         """The whole picture of frame t from its panels: the original, then each class's overlay."""
+        self._write_words(self.e.window_of(t))
         picture = self.base.copy()
         for panel, left in zip(panels, self.lefts, strict=True):
             picture[self.top : self.top + self.height, left : left + self.width] = panel
@@ -124,25 +127,61 @@ class FrameLayout:
         picture[self.bottom : self.bottom + len(words)] = words
         return picture
 
+    def _write_words(self, window: int) -> None:
+        """What is said of a window, onto the base; of a clip there is but one."""
+        if window == self.window:
+            return
+        self.window = window
+        width = self.base.shape[1]
+        for top, high, words in (
+            (self.head, self.titles_height, self._titles(window, width)),
+            (self.bottom + self.moment_height, self.caption_height, self._caption(window, width)),
+        ):
+            self.base[top : top + high] = BACK
+            self.base[top : top + len(words)] = words
+
+    def _titles(self, window: int, width: int) -> np.ndarray:
+        """The heading of each panel, side by side."""
+        headings = [self._heading("original", "")]
+        for row in self.rows:
+            words = "no positive evidence for" if self.e.empty[row] else "evidence for"
+            words = f"{words} ({window_answer(self.e, row, window)})"
+            headings.append(self._heading(words, class_name(self.e, row)))
+        titles = np.full((max(h.shape[0] for h in headings), width, 3), BACK, np.uint8)
+        for i, heading in enumerate(headings):
+            left = i * (self.column + _GAP)
+            titles[: heading.shape[0], left : left + self.column] = heading
+        return titles
+
     def _heading(self, small: str, name: str) -> np.ndarray:
         lines = [(small, SOFT, False)]
         if name:
             lines.append((name, TEXT, True))
         return block(lines, self.column, self.size, BACK)
 
-    def _caption(self, width: int) -> np.ndarray:
+    def _caption(self, window: int, width: int) -> np.ndarray:
         e = self.e
-        best = e.top(2)
         lines = []
         if e.true_label:
-            right = e.true_label == best[0][0]
+            right = e.true_label == e.top(1, window)[0][0]
             lines.append((f"true label: {e.true_label}", GOOD if right else MARK, False))
-        for place, (name, value) in enumerate(best, 1):
-            lines.append((f"{place}. {answer(e, value)}  {name}", TEXT, False))
+        lines += [(line, TEXT, False) for line in window_best(e, window)]
         for remark in (e.remark, e.clip.note):
             if remark:
                 lines.append((remark, SOFT, False))
         return block(lines, width, self.size, BACK, 6)
+
+
+def _windows_of_all_words(e: Drawable, rows: list[int]) -> list[int]:
+    """Windows whose words differ in more than their numbers; every kind of number is in them."""
+    first: dict[tuple[str, ...], int] = {}
+    for k in range(len(e.window_probabilities)):
+        names = tuple(name for name, _ in e.top(2, k))
+        # "9.99 %" is wider than "9 %": by the length of the answers as well
+        lengths = tuple(str(len(window_answer(e, row, k))) for row in rows)
+        lengths += tuple(str(len(line)) for line in window_best(e, k))
+        first.setdefault(names + lengths, k)
+    return list(first.values())
 
 
 def _longest(e: Drawable) -> str:

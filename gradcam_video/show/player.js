@@ -242,6 +242,7 @@ function mount(root, meta, bytes, state, pick) {
   line.setAttribute("aria-hidden", "true");
   canvas.setAttribute("role", "img");
   const moment = make("p", "gcv-moment", "", root);
+  const best = (meta.windows?.best[0] ?? []).map(() => make("p", "gcv-best", "", root));
   const strip = svg("svg", { class: "gcv-strip", viewBox: `0 0 ${count * 10} 52`,
     preserveAspectRatio: "none", role: "img" }, root);
   strip.style.maxWidth = `${meta.width}px`;
@@ -249,7 +250,8 @@ function mount(root, meta, bytes, state, pick) {
   const bars = frames.times.map((_, t) => svg("rect", {
     class: frames.repeated[t] ? "gcv-bar gcv-again" : "gcv-bar", x: t * 10 + 0.6, width: 8.8,
   }, strip));
-  for (let i = 0; i < meta.grid.time.cells; i++) { // where the network's own time steps lie
+  const steps = meta.windows ? 0 : meta.grid.time.cells; // joined maps have one for every frame
+  for (let i = 0; i < steps; i++) { // where the network's own time steps lie
     const at = meta.grid.time.offset + meta.grid.time.stride * i;
     const shown = (at / Math.max(frames.all - 1, 1)) * (count - 1);
     if (shown >= -0.5 && shown <= count - 0.5) {
@@ -323,9 +325,12 @@ function mount(root, meta, bytes, state, pick) {
   function write(frame, choice, scope) {
     const chosen = meta.classes[choice];
     const empty = maps.most[choice] <= 0;
+    const window = meta.windows?.of[frame]; // of a long video, each of which has its own answer
+    const answer = meta.windows ? meta.windows.answers[window][choice] : chosen.answer;
     title.textContent = empty
-      ? `No positive evidence for “${chosen.name}” (${chosen.answer})`
-      : `Evidence for “${chosen.name}” (${chosen.answer})`;
+      ? `No positive evidence for “${chosen.name}” (${answer})`
+      : `Evidence for “${chosen.name}” (${answer})`;
+    meta.windows?.best[window].forEach((words, i) => { best[i].textContent = words; });
     moment.textContent = frames.words[frame];
     moment.classList.toggle("gcv-repeat", frames.repeated[frame]);
     const full = maps.fullBar(choice, scope), curve = maps.evidence(choice);
@@ -370,6 +375,29 @@ function mount(root, meta, bytes, state, pick) {
 }
 
 // --- in a notebook ------------------------------------------------------------------------------
+
+/**
+ * How long each frame stays, in whole milliseconds. What rounding takes from one is given to the
+ * next, so that all of them last as long as they should.
+ */
+function wholeMilliseconds(durations) {
+  let end = 0;
+  return durations.map((stay) => {
+    const begin = Math.round(end);
+    end += stay;
+    return Math.max(1, Math.round(end) - begin);
+  });
+}
+
+/** Let ipywidgets' Play wait for as long as the present frame stays: it asks before every step. */
+async function pace(model, stays) {
+  const play = await model.widget_manager?.get_model(model.get("play"));
+  if (!play) return () => {};
+  const wait = () => play.set("interval", stays[play.get("value")] ?? stays[0]);
+  play.on("change:value", wait);
+  wait();
+  return () => play.off("change:value", wait);
+}
 
 const SHARED = ["frame", "choice", "opacity", "scope", "cmap"];
 
@@ -440,6 +468,7 @@ function render({ model, el }) {
     model.save_changes();
   });
   const helper = help(el, model.get("meta").frames.spoken, state);
+  const paced = pace(model, wholeMilliseconds(model.get("meta").frames.durations));
   const listeners = SHARED.map((name) => {
     const listener = () => {
       player.set({ [name]: model.get(name) });
@@ -450,6 +479,7 @@ function render({ model, el }) {
   });
   return () => {
     for (const [name, listener] of listeners) model.off(`change:${name}`, listener);
+    paced.then((end) => end());
     helper.destroy();
     player.destroy();
   };
@@ -509,14 +539,31 @@ function page(root, meta, base64) {
     player.set({ frame });
   }
   function stop() {
-    clearInterval(timer);
+    clearTimeout(timer);
     timer = null;
     button.textContent = "Play";
   }
   function toggle() {
     if (timer !== null) return stop();
     button.textContent = "Pause";
-    timer = setInterval(() => go((state.frame + 1) % (last + 1)), meta.interval);
+    due = performance.now();
+    wait();
+  }
+  /** Until the present frame's time is over, by the clock: a late timer is made up for. */
+  let due = 0;
+  function wait() {
+    due += meta.frames.durations[state.frame];
+    timer = setTimeout(() => {
+      let next = (state.frame + 1) % (last + 1);
+      // Frames whose time went by meanwhile are passed over; after a long sleep all is as if paused.
+      if (performance.now() - due > 1000) due = performance.now();
+      while (performance.now() - due > meta.frames.durations[next]) {
+        due += meta.frames.durations[next];
+        next = (next + 1) % (last + 1);
+      }
+      go(next);
+      wait();
+    }, Math.max(0, due - performance.now()));
   }
   const keys = (event) => {
     if (/^(SELECT|INPUT|TEXTAREA)$/.test(event.target.tagName)) return; // they have keys of their own

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from ..errors import BadInput
-from ..geometry import SCOPES
+from ..geometry import SCOPES, Axis
 from .blend import GREY, UNSEEN, at_size, fit, resize
 from .captions import (
     UNTRAINED,
@@ -18,6 +18,8 @@ from .captions import (
     class_name,
     frame_spoken,
     frame_words,
+    window_answer,
+    window_best,
 )
 from .html import asset, in_frame, jpeg, standalone
 from .look import Look, LookOptions, palette
@@ -58,36 +60,43 @@ def payload(
     height, across = fit(*e.clip.frames.shape[1:3], low=1, wide=width)
     small = at_size(e, height, across)
     frames = len(e.clip.times)
-    shown = np.unique(np.linspace(0, frames - 1, min(frames, MAX_FRAMES)).round().astype(int))
-
-    rows = np.argsort(-e.probabilities[e.classes], kind="stable")  # most probable first
-    steps, cells = e.maps.shape[1], e.maps[0, 0].size
+    highest = e.window_probabilities.max(axis=0)[e.classes]  # of a clip: its own
+    rows = np.argsort(-highest, kind="stable")  # most probable first
+    shown = _kept_frames(e, first, rows)
+    # Joined maps have a cell for every frame of the video: those of the frames that are here go.
+    thinned = e.windows is not None and len(shown) < frames
+    maps_of = e.maps[:, shown] if thinned else e.maps
+    steps, cells = maps_of.shape[1], maps_of[0, 0].size
     room = max(1, MAX_MAP_BYTES // (steps * cells))
     if len(rows) > room:
         rows = np.r_[rows[:room][rows[:room] != first], first][-room:]
-        rows = rows[np.argsort(-e.probabilities[e.classes[rows]], kind="stable")]
-    maxima, maps = quantised(e.maps[rows])
+        rows = rows[np.argsort(-highest[rows], kind="stable")]
+    maxima, maps = quantised(maps_of[rows])
 
     cmaps = list(dict.fromkeys([look.cmap, "inferno", "viridis", "jet"]))
     jpegs = [jpeg(resize(e.clip.picture(int(t)), height, across)) for t in shown]
     parts = [maxima.tobytes(), maps.tobytes(), *(palette(name).tobytes() for name in cmaps), *jpegs]
     starts = np.cumsum([0, *map(len, parts)]).tolist()
     grid, view = small.grid, small.grid.view
-    step = np.median(np.diff(e.clip.times[shown])) if len(shown) > 1 else 0.25
+    time = Axis(steps, steps, 0.0, 1.0) if thinned else grid.time
+    # Each stays until the next one that is here, the first from the beginning.
+    stays = np.add.reduceat(e.clip.durations, np.r_[0, shown[1:]])
+    marks = " small marks: the network's own time steps;" if e.windows is None else ""
     meta: dict[str, Any] = {
         "classes": [{"name": class_name(e, r), "answer": class_answer(e, r)} for r in rows],
         "frames": {
             "width": across,
             "height": height,
-            "all": frames,
-            "numbers": shown.tolist(),
+            "all": steps if thinned else frames,
+            "numbers": list(range(steps)) if thinned else shown.tolist(),
+            "durations": [round(1000 * float(stay), 3) for stay in stays],  # milliseconds
             "times": [float(t) for t in e.clip.times[shown]],
             "repeated": [bool(r) for r in e.clip.repeated[shown]],
             "words": [frame_words(e, int(t)) for t in shown],
             "spoken": [frame_spoken(e, int(t)) for t in shown],
         },
         "grid": {
-            "cells": list(e.maps.shape[1:]),
+            "cells": list(maps_of.shape[1:]),
             "inputs": [view.rows, view.columns],
             "box": list(map(float, view.box)),
             **{
@@ -98,7 +107,7 @@ def payload(
                     "seen": axis.seen,
                 }
                 for name, axis in (
-                    ("time", grid.time),
+                    ("time", time),
                     ("rows", grid.rows),
                     ("columns", grid.columns),
                 )
@@ -118,8 +127,8 @@ def payload(
         "look": {"grey": GREY, "unseen": UNSEEN},
         "untrained": UNTRAINED if e.untrained else "",
         "words": {
-            "strip": "evidence in each frame (dashed: a repeated one); small marks: the network's "
-            "own time steps; outline on the picture: half of the scale",
+            "strip": f"evidence in each frame (dashed: a repeated one);{marks} outline on the "
+            "picture: half of the scale",
             "about": _about(e, len(shown), len(rows)),
         },
         "start": {
@@ -130,9 +139,40 @@ def payload(
             "cmap": 0,
         },
         "width": max(across, min(width, 480)),  # a tiny clip is drawn larger
-        "interval": float(np.clip(1000 * step, 40, 1000)),
     }
+    if e.windows is not None:
+        of = [e.window_of(int(t)) for t in shown]
+        here = sorted(set(of))
+        meta["windows"] = {
+            "of": [here.index(k) for k in of],  # the window that speaks for each frame
+            "answers": [[window_answer(e, int(row), k) for row in rows] for k in here],
+            "best": [window_best(e, k) for k in here],
+        }
     return meta, b"".join(parts)
+
+
+def _kept_frames(e: Drawable, first: int, rows: np.ndarray) -> np.ndarray:
+    """Which frames are in the player, int64 (n,), ascending: all, or at most `MAX_FRAMES`.
+
+    Evenly chosen. No peak may be lost: for the class shown first and the most probable ones, the
+    frame of the strongest evidence and that of the strongest cell take the place of their nearest.
+    """
+    frames = len(e.clip.times)
+    if frames <= MAX_FRAMES:
+        return np.arange(frames)
+    peaks: set[int] = set()
+    for row in dict.fromkeys([first, *rows.tolist()]):
+        strongest = float(e.maps[row].max(axis=(1, 2)).argmax())
+        cell = round(e.grid.time.offset + e.grid.time.stride * strongest)
+        more = {int(e.row_evidence(row).argmax()), min(max(cell, 0), frames - 1)}
+        if len(peaks | more) > MAX_FRAMES // 2:
+            break
+        peaks |= more
+    shown = np.linspace(0, frames - 1, MAX_FRAMES).round().astype(int)
+    for peak in sorted(peaks - set(shown.tolist())):
+        free = np.flatnonzero(~np.isin(shown, list(peaks)))
+        shown[free[np.abs(shown[free] - peak).argmin()]] = peak
+    return np.sort(shown)
 
 
 def quantised(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -240,7 +280,8 @@ def _about(e: Drawable, frames: int, classes: int) -> list[str]:
     about = " · ".join(s for s in (e.model, e.method, Path(str(e.clip.source)).name) if s)
     lines += [s for s in (about, e.clip.note, e.remark) if s]
     if frames < len(e.clip.times):
-        lines.append(f"{frames} of {len(e.clip.times)} frames are in this player, evenly chosen")
+        some = f"{frames} of {len(e.clip.times)} frames are in this player"
+        lines.append(f"{some}: evenly chosen, and the strongest")
     if classes < len(e.classes):
         lines.append(f"the {classes} most probable of {len(e.classes)} classes are in this player")
     return lines

@@ -17,6 +17,7 @@ from PIL import Image
 from ..data.clip import Clip
 from ..errors import BadInput
 from ..geometry import Axis, Grid, View
+from ..windows import Windows, from_half, join_maps, one_cell_per_frame
 
 ARRAYS, WORDS, PAGE = "explanation.npz", "summary.json", "player.html"
 NO_FRAMES = "its frames were not saved: they are drawn black"
@@ -25,7 +26,8 @@ NO_FRAMES = "its frames were not saved: they are drawn black"
 def read_saved(path: str | Path) -> dict[str, Any]:
     """The fields of an `Explanation`, from the files of `save`.
 
-    The numbers are those of explanation.npz, to the bit. The frames come from player.html, where it
+    The maps are those of explanation.npz, as float32. Those of a long video are joined again from
+    its windows. The frames come from player.html, where it
     lies beside and holds all of them: as JPEGs at most 640 pixels wide, brought to the clip's size.
     Else they are black, and the clip's note says so.
 
@@ -33,8 +35,7 @@ def read_saved(path: str | Path) -> dict[str, Any]:
         path: the folder, or explanation.npz itself.
 
     Raises:
-        BadInput: no such file, it is damaged, it lacks something that is needed, or it holds the
-            windows of a long video.
+        BadInput: no such file, it is damaged, it lacks something that is needed.
     """
     path = Path(path)
     file = path / ARRAYS if path.is_dir() else path
@@ -46,10 +47,10 @@ def read_saved(path: str | Path) -> dict[str, Any]:
             f"{WORDS} does not lie beside; explain the clip again"
         )
     signed = held["signed"]
-    if signed.ndim != 4:
+    if signed.ndim != 4 and not {"window_end", "frame_times", "stays"} <= held.keys():
         raise BadInput(
-            f"{file}: signed is {signed.shape}, the windows of a long video one by one, not "
-            "(k, T', h, w): use gv.explain_windows again"
+            f"{file}: signed is {signed.shape}, the windows of a long video without their times, "
+            "not (k, T', h, w): use gv.explain_windows again"
         )
     try:
         return _fields(file, held)
@@ -87,38 +88,51 @@ def _fields(file: Path, held: dict[str, Any]) -> dict[str, Any]:
     def word(name: str, otherwise: str = "") -> str:
         return str(held.get(name, otherwise))
 
-    signed = held["signed"].astype(np.float32)  # (k, T', h, w)
+    half = held["signed"]  # (k, T', h, w), of a long video (n, k, T', h, w)
+    unit = held.get("signed_unit", np.ones(half.shape[: half.ndim - 3]))
+    times, repeated = held["times"].astype(np.float64), held["repeated"].astype(bool)
     height, width = map(int, held["size"])
     rows, columns = map(int, held["input_size"])
-    sizes = (len(held["times"]), rows, columns)
+    sizes = (times.shape[-1], rows, columns)
     time, down, across = (
         Axis(cells, size, float(offset), float(stride), None if seen == size else int(seen))
         for cells, size, (offset, stride), seen in zip(
-            signed.shape[1:], sizes, held["axes"].tolist(), held.get("seen", sizes), strict=True
+            half.shape[-3:], sizes, held["axes"].tolist(), held.get("seen", sizes), strict=True
         )
     )
     view = View(height, width, rows, columns, *map(float, held["crop"]))
-    frames = _frames(file.with_name(PAGE), sizes[0], (height, width))
+    grid = Grid(time, down, across, view, word("align", "receptive-field"))
+    logits, windows = held["logits"].astype(np.float32), None
+    if half.ndim == 5:
+        starts, ends = held["window_start"], held["window_end"]
+        windows = Windows(starts, ends, logits, times, repeated, half, unit, grid)
+        logits, times = logits.mean(axis=0), held["frame_times"].astype(np.float64)
+        signed, repeated = join_maps(windows.maps(), times), np.zeros(len(times), bool)
+        grid = one_cell_per_frame(grid, len(times))
+    else:
+        signed = from_half(half, unit)
+    frames = _frames(file.with_name(PAGE), len(times), (height, width))
     note = word("note")
     if frames is None:
-        frames = np.broadcast_to(np.zeros(3, np.uint8), (sizes[0], height, width, 3))
+        frames = np.broadcast_to(np.zeros(3, np.uint8), (len(times), height, width, 3))
         note = "; ".join(part for part in (note, NO_FRAMES) if part)
     clip = Clip(
         frames=frames,
-        times=held["times"].astype(np.float64),
-        repeated=held["repeated"].astype(bool),
+        times=times,
+        repeated=repeated,
         source=word("source", file.parent.name),
         note=note,
-        start=float(held.get("start", held["times"][0])),
+        start=float(held.get("start", times[0])),
         fps=float(held.get("clip_fps", 0)),
+        stays=held.get("stays"),
     )
     return {
         "clip": clip,
         "labels": tuple(map(str, held["labels"])),
-        "logits": held["logits"].astype(np.float32),
+        "logits": logits,
         "classes": held["classes"].astype(np.int64),
         "signed": signed,
-        "grid": Grid(time, down, across, view, word("align", "receptive-field")),
+        "grid": grid,
         "model": word("model"),
         "method": word("method", "gradcam"),
         "untrained": bool(held.get("untrained", False)),
@@ -126,6 +140,7 @@ def _fields(file: Path, held: dict[str, Any]) -> dict[str, Any]:
         "remark": word("remark"),
         "seconds": float(held.get("seconds", 0)),
         "output": word("output", "softmax"),
+        "windows": windows,
     }
 
 
@@ -146,7 +161,9 @@ def _frames(page: Path, count: int, size: tuple[int, int]) -> np.ndarray | None:
         if len(starts) != count + 1:
             return None
         jpegs = [data[a:b] for a, b in pairwise(starts)]
-        pictures = [Image.open(BytesIO(jpeg)).resize(size[::-1]) for jpeg in jpegs]
+        pictures = [
+            Image.open(BytesIO(jpeg), formats=["JPEG"]).resize(size[::-1]) for jpeg in jpegs
+        ]
     except (ValueError, KeyError, TypeError, OSError):
         return None
     return np.stack([np.asarray(picture) for picture in pictures])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,12 @@ ENDINGS = (".mp4", ".m4v", ".mov")
 X264 = {"crf": "20", "preset": "veryfast"}  # lower is better: 23 is x264's default
 BT709 = 1  # FFmpeg's number for the matrix, the primaries and the transfer of BT.709
 LIMITED = 1  # FFmpeg's number for black at 16 and white at 235
+TICKS = 90_000  # a second, where frames stay for times of their own
+LONGEST = 2.0e6  # seconds, of one frame: mp4 counts a frame's ticks in 31 bits
+GIF_SHORTEST, GIF_LONGEST = 2, 65_535  # centiseconds; browsers play less than 2 as 10
+GIF_MOST_FRAMES = 600  # kept in memory, a byte a pixel
+
+log = logging.getLogger(__name__)
 
 
 def side_by_side(
@@ -50,7 +57,13 @@ def side_by_side(
         yield layout.draw(t, [frame, *layout.overlays(t, frame)])
 
 
-def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float | Fraction) -> Path:
+def write_mp4(
+    frames: Iterable[np.ndarray],
+    path: str | Path,
+    fps: float | Fraction | None = None,
+    *,
+    durations: Sequence[float] | np.ndarray | None = None,
+) -> Path:
     """Write frames as an H.264 video that every browser plays.
 
     Frames are encoded as they come; none is kept. An odd side gets one more row or column. Colours
@@ -61,14 +74,23 @@ def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float | Fract
         frames: uint8 (H, W, 3), all of one size.
         path: where to, ending in .mp4, .m4v or .mov; written whole or not at all.
         fps: frames per second, see `exact_rate`. The video lasts frames / fps, exactly.
+        durations: in place of `fps`, the seconds that each frame stays. The video lasts their sum,
+            to 1/90000 s.
 
     Raises:
         BadInput: no frames or frames of two sizes, another ending, a rate that cannot be written,
-            a folder that cannot be written, a full disk.
+            neither fps nor durations, durations that do not fit the frames, a folder that cannot
+            be written, a full disk.
     """
     import av
 
-    path, rate = Path(path), exact_rate(fps)
+    path = Path(path)
+    if durations is not None:
+        moments, tick = _ticks(durations, path)
+        rate, options = None, {**X264, "bf": "0"}  # B-frames come with times of their own
+    else:
+        rate = exact_rate(0 if fps is None else fps)
+        moments, tick, options = count(), 1 / rate, X264
     if path.suffix.lower() not in ENDINGS:
         raise BadInput(f"cannot write {path}: end its name in one of {', '.join(ENDINGS)}")
     frames = iter(frames)
@@ -82,13 +104,20 @@ def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float | Fract
             # Its index comes first, so that it plays while it is still being loaded
             av.open(temporary, "w", options={"movflags": "+faststart"}) as container,
         ):
-            stream = container.add_stream("libx264", rate=rate, options=X264)
+            stream = container.add_stream("libx264", rate=rate or TICKS, options=options)
             stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
             stream.thread_type = "FRAME"  # frames are encoded while the next ones are drawn
             codec = stream.codec_context
             codec.colorspace = codec.color_primaries = codec.color_trc = BT709
             codec.color_range = LIMITED
+            codec.time_base = tick
+            begins = iter(moments)
+            lasts: dict[int, int] = {}  # ticks of each frame, by the tick at which it begins
+            begin = next(begins)
             for frame in chain([first], frames):
+                following = next(begins, None)
+                if following is None:
+                    raise BadInput(f"{path}: more frames than durations: give one for each frame")
                 if frame.shape != first.shape:
                     raise BadInput(
                         f"{path}: frames of {first.shape} and {frame.shape}: give one size"
@@ -100,13 +129,41 @@ def write_mp4(frames: Iterable[np.ndarray], path: str | Path, fps: float | Fract
                     dst_color_range="MPEG",
                     dst_colorspace="ITU709",
                 )
-                container.mux(stream.encode(converted))
-            container.mux(stream.encode(None))
+                if following > begin:  # a frame of no duration is not seen
+                    converted.pts, converted.time_base = begin, tick
+                    lasts[begin], begin = following - begin, following
+                    _mux(container, stream.encode(converted), lasts)
+            if next(begins, None) is not None and durations is not None:
+                raise BadInput(f"{path}: fewer frames than durations: give one for each frame")
+            _mux(container, stream.encode(None), lasts)
     except av.FFmpegError as error:
         raise cannot_write(path, OSError(error.errno, error.strerror)) from error
     except OSError as error:
         raise cannot_write(path, error) from error
     return path
+
+
+def _ticks(durations: Sequence[float] | np.ndarray, path: Path) -> tuple[list[int], Fraction]:
+    """Where each frame begins and the last one ends, in ticks; and the length of a tick, seconds.
+
+    Raises:
+        BadInput: a duration is negative, not finite or too long; all are zero.
+    """
+    stays = np.asarray(durations, np.float64)
+    if stays.ndim != 1 or not ((stays >= 0) & (stays <= LONGEST)).all() or not stays.sum() > 0:
+        raise BadInput(
+            f"{path}: durations: give the seconds of each frame, 0 to {LONGEST:g}, not all zero"
+        )
+    a_second = TICKS if stays.max() < 2**31 / TICKS else 1000
+    ends = np.round(np.cumsum(stays) * a_second).astype(np.int64)
+    return [0, *ends.tolist()], Fraction(1, a_second)
+
+
+def _mux(container: Any, packets: Iterable[Any], lasts: dict[int, int]) -> None:
+    """Write packets, each with its frame's duration: the encoder does not know the last one's."""
+    for packet in packets:
+        packet.duration = lasts.pop(packet.pts)
+        container.mux(packet)
 
 
 def exact_rate(fps: float | Fraction) -> Fraction:
@@ -138,39 +195,65 @@ def _even(frame: np.ndarray, height: int, width: int) -> np.ndarray:
 def write_gif(
     frames: Iterable[np.ndarray],
     path: str | Path,
-    fps: float,
+    fps: float | None = None,
     *,
+    durations: Iterable[float] | None = None,
     max_width: int = 640,
 ) -> Path:
     """Write frames as an endless gif with one palette for all of them, so that nothing flickers.
 
-    Frames are reduced to palette indices as they come: one byte a pixel is kept until the end.
+    Frames are reduced to palette indices as they come: one byte a pixel is kept until the end. Of
+    more than `GIF_MOST_FRAMES`, every second, fourth, … is kept, for as long as those left out:
+    the log says so.
+
+    A gif counts in hundredths of a second. What rounding takes from one frame is given to the next,
+    so that the whole lasts as long as it should. A frame that would stay less than 0.02 s is left
+    out, because browsers play it for 0.1 s; one that stays more than 655.35 s is repeated.
 
     Args:
         frames: uint8 (H, W, 3), all of one size.
         path: where to; written whole or not at all.
         fps: frames per second.
+        durations: in place of `fps`, the seconds that each frame stays.
         max_width: wider frames are drawn smaller, as a gif is large.
 
     Raises:
-        BadInput: no frames, the folder cannot be written or the disk is full.
+        BadInput: no frames, neither fps nor durations, the folder cannot be written or the disk is
+            full.
     """
     path = Path(path)
+    if durations is None and not (fps is not None and 0 < fps < np.inf):
+        raise BadInput(f"{path}: {fps} frames per second: give fps above 0, or durations")
+    stays = iter(durations) if durations is not None else None
     shown: list[Image.Image] = []
+    seconds: list[float] = []  # of those shown, then of those waiting
     waiting: list[Image.Image] = []
     colours: Image.Image | None = None
-    for frame in frames:
-        waiting.append(_at_most(frame, max_width))
+    every, came = 1, 0
+    for came, frame in enumerate(frames, 1):
+        stay = 1 / fps if stays is None and fps else next(stays, 0.0) if stays else 0.0
+        if (came - 1) % every:
+            seconds[-1] += stay
+            continue
+        seconds.append(stay)
+        waiting.append(at_most(frame, max_width))
         if colours is None and len(waiting) == 16:  # enough to know the clip's colours
             colours = _one_palette(waiting)
         if colours is not None:
             shown += [_indexed(picture, colours) for picture in waiting]
             waiting.clear()
+        if len(shown) > GIF_MOST_FRAMES:
+            every *= 2
+            shown, odd = shown[::2], seconds[1::2]
+            seconds = [s + more for s, more in zip_longest(seconds[::2], odd, fillvalue=0.0)]
     if waiting:
         colours = _one_palette(waiting)
         shown += [_indexed(picture, colours) for picture in waiting]
     if not shown:
         raise BadInput(f"no frames to write into {path}: give at least one")
+    if every > 1:
+        log.warning("%s: a gif of %d frames is too large: 1 in %d is kept", path, came, every)
+    shown, delays = _delays(shown, seconds)
     try:
         with atomic_write(path) as temporary:
             shown[0].save(
@@ -178,7 +261,7 @@ def write_gif(
                 "GIF",
                 save_all=True,
                 append_images=shown[1:],
-                duration=min(max(20, round(1000 / fps)), 655_350),  # ms: what the format holds
+                duration=[10 * delay for delay in delays],  # Pillow takes milliseconds
                 loop=0,
                 optimize=False,
             )
@@ -187,7 +270,53 @@ def write_gif(
     return path
 
 
-def _at_most(frame: np.ndarray, width: int) -> Image.Image:
+def _delays(
+    pictures: list[Image.Image], seconds: Sequence[float]
+) -> tuple[list[Image.Image], list[int]]:
+    """The pictures that a gif holds, and how many hundredths of a second each stays.
+
+    Their sum is that of `seconds`, rounded. Equal pictures in a row become one: Pillow would join
+    them too, and then write a number that is too large for the format.
+    """
+    kept: list[Image.Image] = []
+    delays: list[int] = []
+    begin, end = 0, 0.0
+    for picture, stay in zip(pictures, seconds, strict=True):
+        end += stay
+        delay = round(100 * end) - begin
+        if delay < GIF_SHORTEST:  # what comes next begins where this would have begun
+            continue
+        if kept and kept[-1].tobytes() == picture.tobytes():
+            delays[-1] += delay
+        else:
+            kept.append(picture)
+            delays.append(delay)
+        begin += delay
+    left = round(100 * end) - begin
+    if not kept:
+        return pictures[:1], [max(left, GIF_SHORTEST)]
+    delays[-1] += left
+    long = [k for k, delay in enumerate(delays) if delay > GIF_LONGEST]
+    for k in reversed(long):
+        times = -(-delays[k] // GIF_LONGEST)
+        parts = [delays[k] // times + (i < delays[k] % times) for i in range(times)]
+        kept[k : k + 1] = [kept[k] if i % 2 == 0 else _marked(kept[k]) for i in range(times)]
+        delays[k : k + 1] = parts
+    return kept, delays
+
+
+def _marked(picture: Image.Image) -> Image.Image:
+    """The same picture but for the colour of its last pixel, so that Pillow keeps it apart."""
+    other = picture.copy()
+    at = picture.width - 1, picture.height - 1
+    value = picture.getpixel(at)
+    assert isinstance(value, int)  # an index into the palette
+    other.putpixel(at, value ^ 1)
+    return other
+
+
+def at_most(frame: np.ndarray, width: int) -> Image.Image:
+    """A frame at most `width` pixels wide."""
     picture = Image.fromarray(frame)
     if picture.width <= width:
         return picture

@@ -30,6 +30,7 @@ class Canvas(anywidget.AnyWidget):
     opacity = traitlets.Float(OPACITY).tag(sync=True)
     scope = traitlets.Int(0).tag(sync=True)
     cmap = traitlets.Int(0).tag(sync=True)
+    play = traitlets.Unicode("").tag(sync=True)  # the model whose pace is set in the browser
 
 
 class Player(ipywidgets.VBox):
@@ -58,10 +59,11 @@ class Player(ipywidgets.VBox):
         self._explanation = e
         self._names = [c["name"] for c in meta["classes"]]
         self._cmaps = [c["name"] for c in meta["cmaps"]]
-        self.canvas = Canvas(data=data, meta=meta, **start)
-        self.play = ipywidgets.Play(
-            min=0, max=last, value=0, interval=round(meta["interval"]), description="play"
-        )
+        stays = meta["frames"]["durations"]
+        # Where the browser cannot set the pace of each frame, this one holds for all.
+        mean = max(1, round(sum(stays) / len(stays)))
+        self.play = ipywidgets.Play(min=0, max=last, value=0, interval=mean, description="play")
+        self.canvas = Canvas(data=data, meta=meta, play=self.play.model_id, **start)
         # No number beside it: the picture's own words count from 1. It is as long as the curve of
         # evidence under it, from the middle of the first bar to that of the last.
         ends = f"0 {50 / (last + 1):.3f}%"
