@@ -139,6 +139,7 @@ def payload(
             "cmap": 0,
         },
         "width": max(across, min(width, 480)),  # a tiny clip is drawn larger
+        "interval": round(1000 * float(stays.mean()), 3),  # the mean of all durations
     }
     if e.windows is not None:
         of = [e.window_of(int(t)) for t in shown]

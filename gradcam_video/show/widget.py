@@ -59,9 +59,8 @@ class Player(ipywidgets.VBox):
         self._explanation = e
         self._names = [c["name"] for c in meta["classes"]]
         self._cmaps = [c["name"] for c in meta["cmaps"]]
-        stays = meta["frames"]["durations"]
-        # Where the browser cannot set the pace of each frame, this one holds for all.
-        mean = max(1, round(sum(stays) / len(stays)))
+        # Where the browser cannot set the pace of each frame, the mean holds for all.
+        mean = max(1, round(meta["interval"]))
         self.play = ipywidgets.Play(min=0, max=last, value=0, interval=mean, description="play")
         self.canvas = Canvas(data=data, meta=meta, play=self.play.model_id, **start)
         # No number beside it: the picture's own words count from 1. It is as long as the curve of
