@@ -53,6 +53,10 @@ SEEKING = [
     ("nut", "mpeg4", None),
     ("avi", "mpeg4", None),
     ("avi", "mpeg2video", None),
+    ("avi", "libx264", None),
+    ("h264", "libx264", None),
+    ("m2v", "mpeg2video", "mpeg2video"),
+    ("m4v", "mpeg4", "m4v"),
 ]
 
 

@@ -37,6 +37,9 @@ BACK, AHEAD = 0.1, 10.0  # seconds
 # Pictures alone, one behind the other, without a container; what the rate is, only some say.
 BARE = ("h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "mjpeg", "obu", "cavsvideo", "dirac")
 REORDERED = 5  # frames: so far from its place in time a packet lies at most, about
+# Of these the type of a unit that begins anew: the bits of its first byte, and their values.
+IDR = {"h264": (0, 0x1F, (5,)), "hevc": (1, 0x3F, (19, 20))}
+UNITS_WITHIN = 8192  # bytes: headers and an encoder's settings lie before
 BARE_FPS = 25.0  # what FFmpeg takes where nothing says it
 
 
@@ -47,7 +50,7 @@ class KeyFrame:
     Attributes:
         place: when it is shown, in `Timeline.at`'s unit.
         index: which packet of the film it is.
-        pts: its timestamp in the file.
+        pts: its timestamp in the file; in avi, that of its decoding.
         position: the byte at which it begins, or, where only some packets have one, one before.
         begins: its size and its first bytes, by which it is known again.
     """
@@ -86,7 +89,7 @@ class Timeline:
         self.base = float(stream.time_base or Fraction(1, 1))
         scan = _Scan(container, stream, self.format)
         self.packets = len(scan.pts)
-        self.first = scan.keys[0][0] if scan.keys and not scan.whole else 0
+        self.first = 0 if scan.whole else scan.first or 0
         self.keys: list[KeyFrame] = []
         self.counted = True
         if self.packets:
@@ -96,14 +99,20 @@ class Timeline:
     def _place(self, scan: _Scan, stream: VideoStream, source_fps: float | None) -> None:
         """Works out when each frame is shown."""
         known = [pts for pts in scan.pts if pts is not None]
-        # avi stores no timestamps: those of a stream with B-frames are guesses, and mostly wrong.
-        guessed = scan.reordered and self.format == AVI and not scan.is_plain_mpeg(stream)
         bare = self.format in BARE
-        self.counted = guessed or bare or len(known) < len(scan.pts)
-        if self.counted:  # and decode from the beginning to do so
+        # avi stores no timestamps: those of a stream with B-frames are guesses, and mostly wrong.
+        guessed = bare or (self.format == AVI and scan.reordered)
+        plain = guessed and scan.is_plain_mpeg(stream)
+        self.counted = (guessed and not plain) or len(known) < len(scan.pts)
+        if self.counted or bare:
             self.at = np.arange(len(scan.pts))
             rate = source_fps or (self._bare_rate(stream) if bare else _rate(stream))
             self.times, tail = self.at / rate, 1 / rate
+            places = self.at
+            if not self.counted:
+                self.places = places = np.argsort(np.argsort(np.asarray(known, np.int64)))
+            if not self.counted or scan.looks_for_idr:
+                self._set_keys(scan, places)
         else:
             places = np.asarray(known, np.int64)
             if self.format == PROGRAM:
@@ -113,13 +122,7 @@ class Timeline:
                 self.notes.append(f"{len(scan.joins)} recordings, one behind the other")
             if self.format in STREAMS or (self.format == AVI and scan.reordered):
                 self.places = places
-            self.keys = sorted(
-                (
-                    KeyFrame(int(places[index]), index, known[index], position, begins)
-                    for index, position, begins in scan.keys
-                ),
-                key=lambda key: key.place,
-            )
+            self._set_keys(scan, places)
             # Sorted: packets come in decoding order. Unique: two at one moment show only the last.
             self.at = np.unique(places)
             self.times = (self.at - self.at[0]) * self.base
@@ -128,6 +131,17 @@ class Timeline:
         if source_fps:
             self.times, tail = np.arange(len(self.at)) / source_fps, 1 / source_fps
         self.end = float(self.times[-1]) + (tail or 0.04)
+
+    def _set_keys(self, scan: _Scan, places: np.ndarray) -> None:
+        """Where one can begin: at key frames; where frames are counted, at those of `IDR`."""
+        times = scan.dts if self.format == AVI else scan.pts
+        self.keys = sorted(
+            (
+                KeyFrame(int(places[index]), index, times[index] or 0, position, begins)
+                for index, position, begins in scan.keys
+            ),
+            key=lambda key: key.place,
+        )
 
     def _bare_rate(self, stream: VideoStream) -> float:
         """Frames a second of pictures without a container."""
@@ -189,6 +203,21 @@ class Timeline:
         return np.searchsorted([key.place for key in self.keys], targets, side="right")
 
 
+def _is_idr(packet: Packet, codec: str) -> bool:
+    """Whether decoding begins anew with a packet: what comes later is shown later.
+
+    Its units begin with 0 0 1 and a byte with their type (ITU-T H.264, 7.3.1; H.265, 7.3.1.2).
+    """
+    shift, mask, types = IDR[codec]
+    data = bytes(memoryview(packet)[:UNITS_WITHIN])
+    at = data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 3:
+        if (data[at + 3] >> shift) & mask in types:
+            return True
+        at = data.find(b"\0\0\1", at + 3)
+    return False
+
+
 def begins(packet: Packet) -> tuple[int, bytes]:
     """By what a packet is known again: its size and its first bytes."""
     return packet.size, bytes(memoryview(packet)[:256])
@@ -209,6 +238,8 @@ class _Scan:
         keys: (index, position, `begins`) of the key frames.
         joins: indices of the packets at which a recording begins, 0 first.
         reordered: some packets are decoded earlier than shown.
+        first: index of the first key frame.
+        looks_for_idr: key frames are told from others by their units.
         whole: what its first frames build on is there, in front of an edit.
         broken: the container could not be read to its end.
         corrupt: timestamps of the packets that a transport stream knows to have lost something.
@@ -222,11 +253,14 @@ class _Scan:
         self.keys: list[tuple[int, int, tuple[int, bytes]]] = []
         self.joins = [0]
         self.corrupt: list[float] = []
+        self.first: int | None = None
         self.reordered = self.broken = self.whole = False
         overhead = SILENT.get(name)
         self.audit = _PacketAudit(stream, overhead) if overhead else None
         self._base = float(stream.time_base or 1)
         self._name, self._may_join = name, name in STREAMS
+        self._codec = stream.codec_context.name
+        self.looks_for_idr = (name == AVI or name in BARE) and self._codec in IDR
         self._decoded: int | None = None  # the dts before
         self._position = self._before = 0
         self.smallest = 1 << 62
@@ -256,7 +290,9 @@ class _Scan:
         self.reordered |= packet.pts != packet.dts
         if packet.pos is not None and packet.pos != self._position:
             self._position, self._before = packet.pos, self._position
-        if packet.is_keyframe and packet.pts is not None:
+        if packet.is_keyframe and self.first is None:
+            self.first = index
+        if packet.is_keyframe and self._can_begin(packet):
             # In a program stream its first bytes may lie in the packet of the file before.
             position = self._before if self._name == PROGRAM else self._position
             self.keys.append((index, position, begins(packet)))
@@ -268,6 +304,12 @@ class _Scan:
                 if step < -BACK or step > AHEAD:
                     self.joins.append(index)
             self._decoded = packet.dts
+
+    def _can_begin(self, packet: Packet) -> bool:
+        """Whether a key frame's place is known: by its timestamp, or because it begins anew."""
+        if self.looks_for_idr:
+            return _is_idr(packet, self._codec)
+        return packet.pts is not None
 
     def is_plain_mpeg(self, stream: VideoStream) -> bool:
         """Whether FFmpeg's guesses for avi are right: of MPEG-1, -2 and -4, nothing packed."""

@@ -30,7 +30,7 @@ from .colours import BT601_TO_BT709, is_hd, names_no_matrix, to_rgb
 from .container_crop import crop_asked_for
 from .filters import FilmFilters
 from .frames import BROWSER_DELAY, SHORTEST_DELAY, SMALLEST_SIDE, on_white, shrink, too_small
-from .timeline import AVI, PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
+from .timeline import AVI, BARE, PROGRAM, STREAMS, TRANSPORT, KeyFrame, Timeline, begins
 
 log = logging.getLogger(__name__)
 # Titles in another alphabet are no reason to refuse a film; PyAV 19 takes them without being told.
@@ -227,7 +227,8 @@ class VideoFile:
             filters = FilmFilters(self._crop, self._add_note)
             frames = filters.run(_frames(self._packets(container, stream, key), codec))
             aspect = self._codec_aspect
-            for count, frame in enumerate(frames, self._timeline.first):
+            begin = self._timeline.first if key is None else key.index
+            for count, frame in enumerate(frames, begin):
                 place = count if counted else frame.dts if frame.pts is None else frame.pts
                 # The decoder's threads know of a new shape some frames early: it begins at a key.
                 if frame.key_frame:
@@ -244,7 +245,7 @@ class VideoFile:
         places, first = self._timeline.places, self._timeline.first
         index, position = 0, 0
         if key is not None:
-            if self._timeline.format in STREAMS:
+            if self._timeline.format in (*STREAMS, *BARE):
                 container.seek(key.position, unsupported_byte_offset=True)
             else:
                 container.seek(key.pts, stream=stream)
@@ -275,7 +276,7 @@ class VideoFile:
             return False
         if self._timeline.format == PROGRAM:  # neither time nor place is as when read from afar
             return begins(packet) == key.begins
-        if self._timeline.format in (TRANSPORT, AVI):
+        if self._timeline.format in (TRANSPORT, AVI, *BARE):
             return position == key.position
         if packet.pts is not None and packet.pts > key.pts:
             raise _NoFrame
