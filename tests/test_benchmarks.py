@@ -181,6 +181,7 @@ def test_all_benchmarks_run_even_after_one_that_fails(monkeypatch, capsys) -> No
         "benchmarks.start",
         "benchmarks.latency",
         "benchmarks.explain_speed",
+        "benchmarks.films",
         "benchmarks.compare",
     ]
     commands.clear()
