@@ -415,6 +415,7 @@ def pq(nits: float) -> float:
     return ((0.8359375 + 18.8515625 * light) / (1 + 18.6875 * light)) ** 78.84375
 
 
+@pytest.mark.slow
 def test_hdr_is_brought_to_bt709_and_said(tmp_path: Path) -> None:
     """Shown as it is, paper white (203 nits, ITU-R BT.2408) is a middle grey, 147 of 255."""
     if "libx265" not in av.codecs_available:
@@ -439,6 +440,7 @@ def test_hdr_is_brought_to_bt709_and_said(tmp_path: Path) -> None:
     assert "HDR colours brought to BT.709" in clip.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rgb", [(128, 128, 128), (110, 130, 120), (150, 140, 100)])
 def test_wide_gamut_is_brought_to_bt709_and_said(tmp_path: Path, rgb: tuple[int, ...]) -> None:
     """The numbers of BT.2020's colours shown as BT.709's are too pale: ITU-R BT.2087, 2.2."""
