@@ -438,6 +438,10 @@ def test_hdr_is_brought_to_bt709_and_said(tmp_path: Path) -> None:
     assert (np.diff(levels) > 10).all() and levels[0] <= 2  # nothing is cut off
     assert levels[nits.index(203)] > 150 and levels[-1] > 200
     assert "HDR colours brought to BT.709" in clip.note
+    # As a phone held upright films: the filter keeps what turns the picture.
+    ffmpeg(["-display_rotation", "90", "-i", tmp_path / "a.mp4", "-c", "copy", tmp_path / "b.mp4"])
+    upright = read_clip(tmp_path / "b.mp4", frames=1)
+    assert np.array_equal(upright.frames[0], np.rot90(clip.frames[0]))
 
 
 @pytest.mark.slow

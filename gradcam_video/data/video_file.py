@@ -187,7 +187,8 @@ class VideoFile:
             self._codec_aspect = float(stream.codec_context.sample_aspect_ratio or 0)
             self._range = int(stream.codec_context.color_range)
             name, codec = container.format.name, stream.codec_context.name
-            self._decoder = WITH_ALPHA.get(codec) if "alpha_mode" in stream.metadata else None
+            decoder = WITH_ALPHA.get(codec) if "alpha_mode" in stream.metadata else None
+            self._decoder = decoder if decoder in av.codecs_available else None
         self._crop = crop_asked_for(path, name, self._stream)
         for note in timeline.notes:
             self._add_note(note)
