@@ -210,11 +210,7 @@ def _give_memory_back() -> None:
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (
-        AttributeError,
-        OSError,
-        TypeError,
-    ):  # musl and macOS have no such call, Windows no CDLL
+    except (AttributeError, OSError, TypeError):  # musl and macOS have no such call
         return
 
 

@@ -37,6 +37,9 @@ def _to_rgb_matrix(name: str) -> np.ndarray:
     return np.array([[1, 0, cr], [1, -cb * blue / green, -cr * red / green], [1, cb, 0]])
 
 
+# Each level of limited range in full range.
+_FULL_RANGE = np.clip((np.arange(256) - 16.0) * 255 / 219, 0, 255).round().astype(np.uint8)
+
 # RGB that was made with BT.601's matrix, as BT.709's would have made it.
 BT601_TO_BT709 = _to_rgb_matrix("bt709") @ np.linalg.inv(_to_rgb_matrix("bt601"))
 
@@ -92,8 +95,7 @@ def to_rgb(
 
 def stretch_grey(picture: np.ndarray) -> np.ndarray:
     """Grey in limited range brought to 0 to 255: FFmpeg's scaler takes all grey for full range."""
-    table = np.clip((np.arange(256) - 16.0) * 255 / 219, 0, 255).round().astype(np.uint8)
-    stretched = table[picture]
+    stretched = _FULL_RANGE[picture]
     if picture.shape[-1] == 4:
         stretched[..., 3] = picture[..., 3]
     return stretched

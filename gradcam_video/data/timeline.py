@@ -6,7 +6,6 @@ but numbers.
 
 from __future__ import annotations
 
-import bisect
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -91,6 +90,7 @@ class Timeline:
         self.packets = len(scan.pts)
         self.first = 0 if scan.whole else scan.first or 0
         self.keys: list[KeyFrame] = []
+        self._key_places = np.zeros(0, np.int64)
         self.counted = True
         if self.packets:
             self._place(scan, stream, source_fps)
@@ -102,7 +102,7 @@ class Timeline:
         bare = self.format in BARE
         # avi stores no timestamps: those of a stream with B-frames are guesses, and mostly wrong.
         guessed = bare or (self.format == AVI and scan.reordered)
-        plain = guessed and scan.is_plain_mpeg(stream)
+        plain = guessed and scan.is_plain_mpeg()
         self.counted = (guessed and not plain) or len(known) < len(scan.pts)
         if self.counted or bare:
             self.at = np.arange(len(scan.pts))
@@ -142,6 +142,7 @@ class Timeline:
             ),
             key=lambda key: key.place,
         )
+        self._key_places = np.array([key.place for key in self.keys], np.int64)
 
     def _bare_rate(self, stream: VideoStream) -> float:
         """Frames a second of pictures without a container."""
@@ -195,12 +196,12 @@ class Timeline:
 
     def key_before(self, place: int) -> KeyFrame | None:
         """The key frame to begin at for a place in `at`; None when it is the file's first."""
-        before = bisect.bisect_right(self.keys, place, key=lambda key: key.place)
+        before = int(self.stretches(np.array(place)))
         return self.keys[before - 1] if before > 1 else None
 
     def stretches(self, targets: np.ndarray) -> np.ndarray:
         """How many key frames lie at or before each target."""
-        return np.searchsorted([key.place for key in self.keys], targets, side="right")
+        return np.searchsorted(self._key_places, targets, side="right")
 
 
 def _is_idr(packet: Packet, codec: str) -> bool:
@@ -258,7 +259,7 @@ class _Scan:
         overhead = SILENT.get(name)
         self.audit = _PacketAudit(stream, overhead) if overhead else None
         self._base = float(stream.time_base or 1)
-        self._name, self._may_join = name, name in STREAMS
+        self._name = name
         self._codec = stream.codec_context.name
         self.looks_for_idr = (name == AVI or name in BARE) and self._codec in IDR
         self._decoded: int | None = None  # the dts before
@@ -298,7 +299,7 @@ class _Scan:
             self.keys.append((index, position, begins(packet)))
         if packet.is_corrupt and packet.pts is not None:  # a counter in the packets says so
             self.corrupt.append(packet.pts)
-        if self._may_join and packet.dts is not None:
+        if self._name in STREAMS and packet.dts is not None:
             if self._decoded is not None:
                 step = (packet.dts - self._decoded) * self._base
                 if step < -BACK or step > AHEAD:
@@ -311,12 +312,10 @@ class _Scan:
             return _is_idr(packet, self._codec)
         return packet.pts is not None
 
-    def is_plain_mpeg(self, stream: VideoStream) -> bool:
+    def is_plain_mpeg(self) -> bool:
         """Whether FFmpeg's guesses for avi are right: of MPEG-1, -2 and -4, nothing packed."""
         packed = self.smallest <= FILLER
-        return (
-            stream.codec_context.name in MPEG and not packed and len(set(self.pts)) == len(self.pts)
-        )
+        return self._codec in MPEG and not packed and len(set(self.pts)) == len(self.pts)
 
     def in_display_order(self, places: np.ndarray) -> np.ndarray:
         """Timestamps of a program stream, where FFmpeg's guesses contradict each other.

@@ -40,10 +40,8 @@ FILES = (
     "summary.json",
 )
 VIDEO_FILES = ("course.png", "windows.csv")  # of a long video, explained in windows
-GIF_WIDTH, GIF_FRAMES = (
-    640,
-    150,
-)  # of a long video: a gif of more would be too large to be sent to anybody
+GIF_WIDTH = 640
+GIF_FRAMES = 150  # of a long video: a gif of more would be too large to be sent to anybody
 SHEET_FRAMES = 16
 
 
