@@ -32,8 +32,8 @@ def one_line(error: Exception, what: object) -> str:
         what: the file or clip.
     """
     words = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
-    words = " ".join(words.split())
-    return words if str(what) in words else f"{what}: {words}"
+    words, name = printable(" ".join(words.split())), printable(str(what))
+    return words if name in words else f"{name}: {words}"
 
 
 class MissingExtra(BadInput, ImportError):

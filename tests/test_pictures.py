@@ -18,6 +18,7 @@ import gradcam_video as gv
 from gradcam_video.data import animated_picture
 from gradcam_video.data.clip import open_source, read_clip
 from gradcam_video.data.image_folder import find_clips
+from gradcam_video.errors import one_line
 
 # --- folders -----------------------------------------------------------------------------------
 
@@ -62,6 +63,13 @@ def test_what_is_passed_over_is_named(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "passed over" in line and "and 1 more" in line and "notes" not in line
 
 
+def test_a_folder_of_what_nothing_reads_says_so(tmp_path: Path) -> None:
+    """Of a phone's photos it was said that there are no numbered images."""
+    (tmp_path / "IMG_0001.HEIC").write_bytes(b"x")
+    with pytest.raises(gv.BadInput, match=r"holds .*IMG_0001\.HEIC, of a kind that is not read"):
+        find_clips(tmp_path)
+
+
 # --- 16 bits -----------------------------------------------------------------------------------
 
 
@@ -102,6 +110,18 @@ def test_deep_colour_is_not_cut_off(tmp_path: Path) -> None:
     assert np.abs(row - ramp[24] / 257).max() <= 1
 
 
+def test_damage_among_deep_pictures_is_one_line(tmp_path: Path) -> None:
+    """It was an error of Pillow's where the scale of the folder is looked for."""
+    for k in range(4):
+        Image.fromarray(np.full((48, 64), 1000 + k, np.uint16)).save(tmp_path / f"{k}.png")
+    whole = (tmp_path / "3.png").read_bytes()
+    (tmp_path / "3.png").write_bytes(whole[: len(whole) - 30])
+    for source in (tmp_path, tmp_path / "3.png"):
+        with pytest.raises(gv.BadInput, match=r"3\.png: cannot be read as an image") as error:
+            read_clip(source, frames=1)
+        assert str(error.value).count("cannot be read") == 1
+
+
 # --- pictures that move ------------------------------------------------------------------------
 
 
@@ -120,6 +140,76 @@ def test_animated_pictures_are_films(tmp_path: Path, ending: str, more: dict[str
     assert video.end == pytest.approx(shown.sum()) and video.note == ""
     assert seen(read_clip(path, frames=8, fps=None)) == list(range(1, 9))
     assert seen(read_clip(path, frames=4, fps=4, start=0.35)) == [3, 4, 4, 6]
+
+
+@pytest.mark.parametrize("brand", [b"avis", b"msf1", b"mif1"])
+def test_an_avif_may_name_its_brand_among_others(tmp_path: Path, brand: bytes) -> None:
+    """A file's first brand may be the general one of all such containers."""
+    pictures = [Image.fromarray(numbered(k)) for k in range(1, 5)]
+    path = tmp_path / "a.avif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=250, quality=95)
+    data = bytearray(path.read_bytes())
+    assert b"avis" in (data[8:12], *(data[k : k + 4] for k in range(16, data[3], 4)))
+    data[8:12] = brand
+    data[16:20] = b"avis"  # what it is compatible with
+    path.write_bytes(data)
+    video = open_source(path)
+    assert video.times.tolist() == [0, 0.25, 0.5, 0.75] and video.note == ""
+    assert seen(read_clip(path, frames=4, fps=None)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("1.jpg", "RGB", {}),  # colour at half the size: FFmpeg repeats it, libjpeg smooths it
+        ("1.jpeg", "RGB", {"quality": 95, "progressive": True}),
+        ("1.jpg", "L", {}),
+        ("1.jpg", "CMYK", {"quality": 95}),
+        ("1.jpg", "RGB", {"turned": 6}),
+        ("1.jpg", "RGB", {"turned": 7}),
+        ("1.bmp", "RGB", {}),
+        ("1.bmp", "RGBA", {}),  # its fourth byte means nothing
+    ],
+)
+def test_a_picture_alone_is_what_it_is_in_a_folder(
+    tmp_path: Path, name: str, mode: str, options: dict[str, int]
+) -> None:
+    """A jpeg alone was read by FFmpeg: up to 40 levels apart where colours change quickly."""
+    colours = np.random.default_rng(0).integers(0, 256, (12, 16, 4), dtype=np.uint8)
+    large = Image.fromarray(colours).resize((194, 98)).convert("RGBA")
+    picture = large if mode == "RGBA" else large.convert("RGB").convert(mode)
+    (tmp_path / "v").mkdir()
+    how: dict[str, object] = dict(options)
+    if turned := how.pop("turned", 0):
+        how["exif"] = Image.Exif()
+        how["exif"][0x0112] = turned
+    picture.save(tmp_path / "v" / name, **how)
+    alone, inside = (
+        read_clip(source, frames=1) for source in (tmp_path / "v" / name, tmp_path / "v")
+    )
+    assert alone.frames.shape[1:3] == ((194, 98) if turned else (98, 194))
+    assert np.array_equal(alone.frames, inside.frames) and alone.note == inside.note == ""
+
+
+def test_a_film_of_jpegs_is_a_film_still(tmp_path: Path) -> None:
+    """It begins as one jpeg does; its name tells."""
+    for k in range(5):
+        Image.fromarray(numbered(k)).save(tmp_path / f"{k}.jpg", quality=95)
+    data = b"".join((tmp_path / f"{k}.jpg").read_bytes() for k in range(5))
+    (tmp_path / "a.mjpeg").write_bytes(data)
+    assert seen(read_clip(tmp_path / "a.mjpeg", frames=5, fps=None)) == list(range(5))
+
+
+def test_a_jpeg_cut_off_is_refused_alone_too(tmp_path: Path) -> None:
+    """Read by FFmpeg, its missing half was grey, and nothing was said."""
+    (tmp_path / "v").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "v" / "1.jpg")
+    whole = (tmp_path / "v" / "1.jpg").read_bytes()
+    (tmp_path / "v" / "1.jpg").write_bytes(whole[: len(whole) // 2])
+    for source in (tmp_path / "v", tmp_path / "v" / "1.jpg"):
+        with pytest.raises(gv.BadInput, match=r"1\.jpg: cannot be read as an image .*truncated"):
+            read_clip(source, frames=1)
 
 
 def test_a_still_is_one_frame(tmp_path: Path) -> None:
@@ -179,8 +269,49 @@ def test_a_picture_that_claims_to_be_vast_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "v"
     path.mkdir()
     Image.new("1", (20_000, 20_000)).save(path / "1.png")
-    with pytest.raises(gv.BadInput, match=r"1\.png: cannot be read as an image \(Image size"):
-        read_clip(path)
+    for source in (path, path / "1.png"):
+        with pytest.raises(gv.BadInput) as error:
+            read_clip(source)
+        assert str(error.value) == (
+            f"{path / '1.png'}: 20000×20000 pixels, but at most 200 megapixels are read; shrink it"
+        )
+
+
+@pytest.mark.slow
+def test_a_phones_largest_photo_is_read(tmp_path: Path) -> None:
+    """Pillow's own bound is 179 megapixels; phones make photos of 200."""
+    photo = Image.new("L", (16320, 12240), 40)
+    photo.paste(200, (0, 0, 8160, 12240))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right: what was left is then on top
+    photo.save(tmp_path / "1.jpg", exif=exif)
+    bound = Image.MAX_IMAGE_PIXELS
+    for source in (tmp_path, tmp_path / "1.jpg"):
+        clip = read_clip(source, frames=1, max_side=1024)
+        assert clip.frames.shape == (1, 1024, 768, 3)
+        assert clip.frames[0, [10, 1013], 384, 0].tolist() == [200, 40]
+        assert clip.note == "12240×16320 scaled to 768×1024"
+    assert bound == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("max_side", [60, 61])
+def test_a_jpeg_decoded_small_looks_as_one_scaled_down(tmp_path: Path, max_side: int) -> None:
+    steps = np.kron(np.arange(0, 240, 40, dtype=np.uint8), np.ones((400, 100), np.uint8))
+    Image.fromarray(steps).save(tmp_path / "1.jpg", quality=95)
+    clip = read_clip(tmp_path / "1.jpg", frames=1, max_side=max_side)
+    assert clip.frames.shape == (1, 40 if max_side == 60 else 41, max_side, 3)
+    middles = ((np.arange(6) + 0.5) * max_side / 6).astype(int)
+    assert np.abs(clip.frames[0, 20, middles, 0] - np.arange(0.0, 240, 40)).max() <= 1
+
+
+def test_a_picture_too_small_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 4)).save(tmp_path / "1.png")
+    for source in (tmp_path, tmp_path / "1.png"):
+        with pytest.raises(gv.BadInput) as error:
+            read_clip(source)
+        assert str(error.value) == (
+            f"{tmp_path / '1.png'}: 64×4 pixels; each side must have at least 8"
+        )
 
 
 # --- names -------------------------------------------------------------------------------------
@@ -199,6 +330,13 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     assert r"gone\udcff.mp4" in str(error.value)
     with pytest.raises(gv.BadInput):
         find_clips(tmp_path / os.fsdecode(b"gone\xff"))
+
+
+def test_a_name_that_is_no_text_is_said_once() -> None:
+    """The name as it is was sought in a line that has it escaped, and put before it again."""
+    path = Path(os.fsdecode(b"in\xff/bad\xfe.mp4"))
+    assert one_line(gv.BadInput(f"{path}: no video"), path) == r"in\udcff/bad\udcfe.mp4: no video"
+    assert one_line(OSError("gone"), path) == r"in\udcff/bad\udcfe.mp4: OSError: gone"
 
 
 @pytest.mark.slow

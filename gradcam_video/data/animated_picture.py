@@ -1,6 +1,6 @@
-"""Pictures that may move, by Pillow: webp, avif, png (apng), tiff and jpeg 2000, given alone.
+"""Pictures given alone, by Pillow, as in a folder: stills, and webp, avif and apng that move.
 
-FFmpeg reads of them the first picture only, or none.
+FFmpeg reads of those that move the first picture only, or none, and gives a jpeg other colours.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from ..errors import printable
-from .frames import BROWSER_DELAY, SHORTEST_DELAY, shrink
+from .frames import BROWSER_DELAY, IMAGES, SHORTEST_DELAY, shrink
 from .pictures import (
     DEEP,
     UNREADABLE,
     levels_of,
     open_picture,
-    pixels,
+    read_picture,
     stretched,
     stretched_note,
     unreadable,
@@ -30,17 +30,25 @@ _BEGINS = (b"\x89PNG", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file begins as one of these does."""
+    """Whether a file begins as one of these does.
+
+    A film of jpegs begins as one jpeg does, and a film's first two bytes may be those of a bmp:
+    these two must be named as a picture, too.
+    """
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            head = file.read(12)
+            head = file.read(64)
     except (OSError, ValueError):  # said by whoever reads it
         return False
-    if head[4:8] == b"ftyp":
-        return head[8:12] in (b"avif", b"avis")
-    return head.startswith(_BEGINS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+    if head[4:8] == b"ftyp":  # its size, its brand, a version, and all that it is compatible with
+        size = int.from_bytes(head[:4], "big")
+        brands = {head[k : k + 4] for k in (8, *range(16, min(size, len(head)), 4))}
+        return not brands.isdisjoint({b"avif", b"avis"})
+    if head.startswith((b"\xff\xd8\xff", b"BM")):
+        return path.suffix.lower() in IMAGES
+    return head.startswith(_BEGINS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 class AnimatedPicture:
@@ -97,26 +105,29 @@ class AnimatedPicture:
         """Reads some frames; the same contract as `VideoFile.read`."""
         block: np.ndarray | None = None
         with open_picture(self.path) as image:  # opened anew: apng cannot go back
-            try:
-                for k, index in enumerate(wanted):
-                    if block is not None and index == wanted[k - 1]:
-                        block[k] = block[k - 1]
-                        continue
-                    if len(self.times) > 1:
-                        image.seek(int(index) + self._first)
-                    picture = self._scaled(pixels(image))
-                    if block is None:
-                        block = np.empty((len(wanted), *picture.shape), np.uint8)
-                    block[k] = picture
-            except UNREADABLE as error:
-                raise unreadable(self.path, error) from error
+            for k, index in enumerate(wanted):
+                if block is not None and index == wanted[k - 1]:
+                    block[k] = block[k - 1]
+                    continue
+                if len(self.times) > 1:
+                    self._seek(image, int(index) + self._first)
+                picture = self._picture(image)
+                if block is None:
+                    block = np.empty((len(wanted), *picture.shape), np.uint8)
+                block[k] = picture
         assert block is not None
         return block, wanted, ""
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def _seek(self, image: Image.Image, index: int) -> None:
+        try:
+            image.seek(index)
+        except UNREADABLE as error:
+            raise unreadable(self.path, error) from error
+
+    def _picture(self, image: Image.Image) -> np.ndarray:
+        values, (width, height) = read_picture(image, self.path, self._max_side)
         if values.ndim == 2:
             values = stretched(values, self._levels or (0.0, 65535.0))
-        height, width = values.shape[:2]
         size = shrink(width, height, self._max_side)
         if size == (width, height):
             return values

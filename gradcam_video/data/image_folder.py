@@ -15,13 +15,11 @@ from PIL import Image
 from ..errors import BadInput, printable
 from .frames import IMAGES, UNREAD, VIDEOS, shrink
 from .pictures import (
-    UNREADABLE,
     levels_of,
     open_picture,
-    pixels,
+    read_picture,
     stretched,
     stretched_note,
-    unreadable,
 )
 
 log = logging.getLogger(__name__)
@@ -132,14 +130,10 @@ class ImageFolder:
 
     def _picture(self, file: Path) -> tuple[np.ndarray, tuple[int, int]]:
         """Reads one image: uint8 (H, W, 3), and its width and height before scaling."""
-        try:
-            with open_picture(file) as image:
-                values = pixels(image)
-        except UNREADABLE as error:
-            raise unreadable(file, error) from error
+        with open_picture(file) as image:
+            values, (width, height) = read_picture(image, file, self._max_side)
         if values.ndim == 2:
             values = stretched(values, self._levels)
-        height, width = values.shape[:2]
         size = shrink(width, height, self._max_side)
         if size == (width, height):
             return values, (width, height)
@@ -191,6 +185,9 @@ def find_clips(path: str | os.PathLike[str]) -> list[Path]:
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         log.warning("%s", printable(f"passed over, neither films nor clips: {unread[0]}{more}"))
     if not found:
+        of_a_kind = [name for name in unread if Path(name).suffix.lower() in UNREAD]
+        if of_a_kind:
+            problem = f"holds {of_a_kind[0]}, of a kind that is not read"
         raise BadInput(
             f"{path}: no clip in this folder (it {problem or 'cannot be listed'}); give a video, a "
             "folder with videos, or one of images numbered like 00001.jpg"

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import BadInput
-from .frames import SMALLEST_SIDE, on_white, too_small
+from .frames import SMALLEST_SIDE, on_white, shrink, too_small
 
 # Pillow would try all of its readers, whatever the file is called; one of them starts a program.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "JPEG2000", "AVIF")
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # Pillow's modes of grey with over 8 bits
 LEVELS_FROM = 16  # pictures of a folder that say how far its grey reaches
+MOST_PIXELS = 200_000_000  # a phone's largest photo: 16320×12240
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+_opening = threading.Lock()
 
 
 def open_picture(file: Path) -> Image.Image:
-    """Opens a picture; reads its header alone. Its size is bounded by Pillow, before decoding.
+    """Opens a picture; reads its header alone. Its size is bounded here, before decoding.
 
     Raises:
-        BadInput: it is none of the formats, damaged, or larger than about 179 megapixels.
+        BadInput: it is none of the formats, damaged, too small, or has over `MOST_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():  # half of that bound is only warned of
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=FORMATS)
+        with _opening:  # Pillow's own bound is the same for all threads, and 179 megapixels
+            theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image = Image.open(file, formats=FORMATS)
+            finally:
+                Image.MAX_IMAGE_PIXELS = theirs
     except UNREADABLE as error:
         raise unreadable(file, error) from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        image.close()
+        most = f"{MOST_PIXELS / 1e6:g} megapixels"
+        raise BadInput(f"{file}: {width}×{height} pixels, but at most {most} are read; shrink it")
     if min(image.size) < SMALLEST_SIDE:
         image.close()
-        raise BadInput(too_small(file, *image.size))
+        raise BadInput(too_small(file, width, height))
     return image
 
 
@@ -43,14 +54,44 @@ def unreadable(file: Path, error: Exception) -> BadInput:
     )
 
 
-def pixels(image: Image.Image) -> np.ndarray:
-    """A picture's values: uint8 (H, W, 3); grey with over 8 bits as it is, (H, W)."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode in DEEP:
-        return np.asarray(image)
-    if "A" in image.getbands() or "transparency" in image.info:
-        return on_white(np.asarray(image.convert("RGBA")))
-    return np.asarray(image.convert("RGB"))
+def pixels(image: Image.Image, file: Path) -> np.ndarray:
+    """A picture's values, upright: uint8 (H, W, 3); grey with over 8 bits as it is, (H, W).
+
+    Raises:
+        BadInput: it is damaged, or cut off.
+    """
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in DEEP:
+            return np.asarray(image)
+        if "A" in image.getbands() or "transparency" in image.info:
+            return on_white(np.asarray(image.convert("RGBA")))
+        return np.asarray(image.convert("RGB"))
+    except UNREADABLE as error:
+        raise unreadable(file, error) from error
+
+
+def read_picture(
+    image: Image.Image, file: Path, max_side: int | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The values of an opened picture, and its upright width and height.
+
+    A large jpeg is decoded at a half, a quarter or an eighth, where that is still twice as large
+    as what is asked for: one of 200 megapixels takes 0.25 GB so, 3.5 GB at full size.
+
+    Raises:
+        BadInput: it is damaged, or cut off.
+    """
+    width, height = image.size
+    if isinstance(image, JpegImageFile):
+        wide, high = shrink(width, height, max_side)
+        image.draft(None, (2 * wide, 2 * high))
+    drafted = image.size != (width, height)
+    values = pixels(image, file)
+    if not drafted:
+        return values, (values.shape[1], values.shape[0])
+    on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+    return values, (height, width) if on_its_side else (width, height)
 
 
 def levels_of(files: list[Path]) -> tuple[float, float]:
@@ -59,7 +100,7 @@ def levels_of(files: list[Path]) -> tuple[float, float]:
     low, high = np.inf, -np.inf
     for index in chosen:
         with open_picture(files[index]) as image:
-            values = pixels(image)
+            values = pixels(image, files[index])
         finite = values[np.isfinite(values)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
