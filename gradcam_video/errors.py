@@ -40,6 +40,17 @@ class MissingExtra(BadInput, ImportError):
     """A package is missing that only a part of this one needs; the line names the extra."""
 
 
+def is_installed(distribution: str) -> bool:
+    """Whether a package is installed, by its name on PyPI; it is not imported."""
+    from importlib import metadata
+
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def require(package: str, extra: str, what: str) -> None:
     """See that a package is installed, without importing it.
 

@@ -45,7 +45,7 @@ def photographs(folder: Path) -> tuple[np.ndarray, ...]:
 
 
 def piece(rng: Rng, photos: Sequence[np.ndarray], rows: int, columns: int) -> np.ndarray:
-    """A random piece of a random photograph, uint8 (rows, columns, 3), its colours perhaps moved."""
+    """A random piece of a photograph, uint8 (rows, columns, 3), its colours perhaps moved."""
     photo = photos[int(rng.integers(len(photos)))]
     height, width = photo.shape[:2]
     ratio = rows / columns

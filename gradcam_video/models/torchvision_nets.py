@@ -1,13 +1,17 @@
 """The networks of torchvision by name: video networks, and image networks inflated.
 
+`efficientnet_lite0` is here, too: it is inflated and named like torchvision's.
+
 A file of its own, imported when such a name is asked for: torchvision takes as long to import as
 torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from torchvision.models import get_model, get_model_weights
 
 from ..data.labels import FORTY_NAMES, TEMPLATES
 from ..errors import BadInput
+from . import efficientnet_lite as lite
 from .checkpoints import classes_of, load_state, read_weights
 from .construction import building
 from .i3d_c3d import ZOO
@@ -114,16 +119,16 @@ def inflated_network(
     inflation: str | None,
     padding: str | None,
 ) -> VideoModel:
-    """One of torchvision's image networks, inflated."""
-    default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
-    names = tuple(default.meta["categories"])
+    """An image network, inflated."""
+    image = image_network(name)
+    names = image.labels
     state: dict[str, Tensor] | None = None
     if weights == "default":
-        net2d, seen_video = _download(name), False
+        net2d, seen_video = image.trained(), False
     else:
         classes = len(names)
         if weights is not None:
-            state = read_weights(Path(weights))
+            state = {image.renamed(key): t for key, t in read_weights(Path(weights)).items()}
             with torch.device("meta"):
                 expected = build_image_network(name, classes).state_dict()
             classes = classes_of(state, expected, name, Path(weights)) or classes
@@ -146,7 +151,7 @@ def inflated_network(
         net,
         labels or names,
         cam_layer=cam_layer,
-        preprocessing=preset(default.transforms()),
+        preprocessing=image.preprocessing,
         name=name,
         untrained=weights is None,
         remark="" if seen_video else "image network, inflated: never trained on video",
@@ -154,8 +159,52 @@ def inflated_network(
     )
 
 
+@dataclass(frozen=True)
+class ImageNetwork:
+    """What is known of an image network by name.
+
+    Attributes:
+        labels: of its ImageNet weights.
+        preprocessing: what these were trained on.
+        trained: the network with these weights, downloaded once or from a package.
+        renamed: the name of a tensor in the network, from its name in a published file.
+    """
+
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    trained: Callable[[], nn.Module]
+    renamed: Callable[[str], str] = str
+
+
+def image_network(name: str) -> ImageNetwork:
+    """What is known of one of `INFLATABLE` or `PACKAGED`."""
+    if name != lite.NAME:
+        default = get_model_weights(name).DEFAULT  # ty: ignore[missing-attribute]
+        labels = tuple(default.meta["categories"])
+        return ImageNetwork(labels, preset(default.transforms()), partial(_download, name))
+    # The order of ImageNet's classes is the same everywhere; torchvision has their names.
+    labels = tuple(get_model_weights("resnet50").DEFAULT.meta["categories"])  # ty: ignore[missing-attribute]
+    pixels = Preprocessing.of(
+        lite.SIZE, lite.RESIZE, lite.MEAN, lite.STD, library="torchvision", filter="bicubic"
+    )
+    return ImageNetwork(labels, pixels, _packaged, lite.renamed)
+
+
+def _packaged() -> nn.Module:
+    """EfficientNet-Lite0 with the weights of its package."""
+    state = read_weights(lite.weights_path())
+    net = build_image_network(lite.NAME, 1000)
+    load_state(
+        net, {lite.renamed(key): t for key, t in state.items()}, lite.NAME, lite.weights_path()
+    )
+    return net
+
+
 def build_image_network(name: str, classes: int) -> nn.Module:
-    """A torchvision image network with random weights."""
+    """An image network with random weights."""
+    if name == lite.NAME:
+        with building():
+            return lite.EfficientNetLite0(classes)
     # These two start with a slow truncated normal unless told that weights will follow.
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     with building():

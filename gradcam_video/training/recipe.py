@@ -29,7 +29,7 @@ from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.construction import global_draws
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
-from ..models.model_names import INFLATABLE, KINETICS
+from ..models.model_names import INFLATABLE, KINETICS, PACKAGED
 from ..models.registry import BUILDERS, load_model
 from ..models.video_model import VideoModel
 
@@ -303,7 +303,7 @@ def _architecture(network: Network) -> dict[str, Any]:
     name = network.name
     if name in (*KINETICS, *ZOO, *HUB):
         return {"name": name}
-    if name in INFLATABLE:
+    if name in INFLATABLE or name in PACKAGED:
         inflation = {"weights": network.inflation, "padding": network.padding}
         return {
             "name": name,
