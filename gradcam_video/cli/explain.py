@@ -12,11 +12,13 @@ from ..attribution.long_video import explain_video
 from ..attribution.methods import METHODS
 from ..data.clip import Clip, read_clip
 from ..data.colours import UNTAGGED
+from ..data.ground_truth import is_synthetic
 from ..data.image_folder import clip_name, find_clips
 from ..data.labels import find_label
 from ..errors import BadInput, one_line
 from ..explanation import Explanation
 from ..geometry import SCOPES
+from ..models.model_names import AUTO, KNOW_SOMETHING, SHIPPED
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
 from ..show.captions import short_answer
@@ -133,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
                 failed += 1
                 complain(one_line(error, clip.source if isinstance(error, BadInput) else path))
     if failed < len(jobs) + len(problems):
-        _say_model(model)
+        _say_model(model, all(is_synthetic(path) for path, _ in jobs))
     return BAD if failed else OK
 
 
@@ -283,6 +285,14 @@ def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Pat
         yield jobs[start : start + size]
 
 
-def _say_model(model: VideoModel) -> None:
+def _say_model(model: VideoModel, synthetic: bool) -> None:
+    """Which network answered, and for real videos which one knows more."""
     note = f" ({model.remark})" if model.remark else " (UNTRAINED)" if model.untrained else ""
     print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)
+    if model.name in SHIPPED and not synthetic:
+        best, accuracy = next(iter(KNOW_SOMETHING.items()))
+        print(
+            f"for a network trained on real videos add --model {AUTO}: {best} (Something-Something "
+            f"V2, {accuracy} % right by its authors), downloaded once",
+            file=sys.stderr,
+        )

@@ -16,7 +16,10 @@ OK, BAD = 0, 2
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --weights, --inflation, --padding, --cam-layer, --device."""
     parser.add_argument(
-        "--model", default="tabletop", metavar="M", help="default: tabletop; see `models`"
+        "--model",
+        default="tabletop",
+        metavar="M",
+        help="default: tabletop; auto: the best for real videos; see `models`",
     )
     parser.add_argument(
         "--weights",

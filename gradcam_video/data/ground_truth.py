@@ -57,6 +57,11 @@ class Truth:
         return replace(self, masks=masks, action=action_among(chosen, self.action))
 
 
+def is_synthetic(path: str | os.PathLike[str]) -> bool:
+    """Whether a file lies in a folder that `gradcam-video generate` wrote."""
+    return any((parent / MARKER).is_file() for parent in Path(path).absolute().parents)
+
+
 def action_among(chosen: np.ndarray, action: tuple[int, int]) -> tuple[int, int]:
     """An action as positions among chosen frames: the first and the last of them inside it.
 

@@ -11,6 +11,11 @@ KINETICS = {
 }
 SHIPPED = ("tabletop", "shortcut", "no-shortcut")  # their weights lie in the package
 
+AUTO = "auto"
+# What `auto` tries, the best first: networks of the hub that know Something-Something V2, with the
+# top-1 accuracy that their authors publish (arXiv:2506.09985, 2203.12602, 2102.05095).
+KNOW_SOMETHING = {"vjepa2-ssv2": 73.7, "videomae-ssv2": 70.8, "timesformer-ssv2": 59.5}
+
 # torchvision's classifiers that pass; `scripts/inflation_table.py` checks each and says why the
 # others do not. Kept as names, so that asking costs nothing.
 INFLATABLE: tuple[str, ...] = (

@@ -10,6 +10,7 @@ network's own module is imported when its name is asked for.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,16 +22,18 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..errors import BadInput, is_installed, require
+from ..errors import BadInput, MissingExtra, is_installed, require
 from . import huggingface as hub
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
-from .model_names import INFLATABLE, KINETICS, PACKAGED, SHIPPED
+from .model_names import AUTO, INFLATABLE, KINETICS, KNOW_SOMETHING, PACKAGED, SHIPPED
 from .preprocessing import Preprocessing
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,9 @@ def load_model(
     where the generator stands: `torch.manual_seed` before the call says which they are.
 
     Args:
-        name: one of `known_models()`; the path of a .safetensors written by `save_model`; or a
-            folder as on the Hugging Face hub.
+        name: one of `known_models()`; the path of a .safetensors written by `save_model`; a
+            folder as on the Hugging Face hub; or "auto": the best network for everyday actions
+            that is here or can be downloaded, see `best_model`.
         weights: "default": a checkpoint's own, or those of its publisher, downloaded once; a file:
             .safetensors, or .pth/.pt/.th of tensors only, of the network itself or of the image
             network that is inflated (of a network of the hub: its folder); None: random weights,
@@ -114,6 +118,12 @@ def load_model(
             network's, no connection to download them, or a package that is not installed.
     """
     name = os.fspath(name)
+    if name == AUTO:
+        if weights != "default":
+            raise BadInput(
+                "auto chooses a network with its own weights: name one to give it others"
+            )
+        return best_model(device, fast=fast)
     if name in SHIPPED:
         name = os.fspath(SHIPPED_WEIGHTS / f"{name}.safetensors")
     if name in hub.HUB or hub.is_folder(Path(name)):
@@ -137,6 +147,34 @@ def load_model(
         model.faster()
     model.net.eval().requires_grad_(False)
     return model.to(resolve_device(device))
+
+
+def best_model(device: str | torch.device = "cpu", *, fast: bool = True) -> VideoModel:
+    """The best network for everyday actions that is here or can be downloaded.
+
+    Those of `KNOW_SOMETHING`, the best first, were trained on real videos of Something-Something
+    V2. Where none can be had it is `tabletop`, which ships. The log says why.
+
+    Args:
+        device, fast: see `load_model`.
+    """
+    try:
+        require("transformers", "hf", "a network that knows Something-Something")
+        offline = False
+        for name in KNOW_SOMETHING:
+            if offline and not hub.is_cached(name):
+                continue  # each try would wait for the connection anew
+            try:
+                return load_model(name, device=device, fast=fast)
+            except MissingExtra:
+                raise
+            except BadInput as error:
+                log.warning("auto: %s", error)
+                offline = True
+    except MissingExtra as error:
+        log.warning("auto: %s", error)
+    log.warning("auto: taking tabletop, which ships with the package")
+    return load_model("tabletop", device=device, fast=fast)
 
 
 def _torchvision() -> Any:
