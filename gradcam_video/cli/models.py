@@ -18,8 +18,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"{'name':<22}{'kind':<10}{'here':<6}needs")
     for known in known_models():
         print(f"{known.name:<22}{known.kind:<10}{'yes' if known.here else 'no':<6}{known.needs}")
-    print(
-        f"\nor the path of a .safetensors checkpoint of this package; or {AUTO}: the first that can be"
-    )
-    print(f"had of {', '.join((*KNOW_SOMETHING, 'tabletop'))}")
+    print("\nor the path of a .safetensors checkpoint of this package")
+    print(f"or {AUTO}: the first that can be had of {', '.join((*KNOW_SOMETHING, 'tabletop'))}")
     return OK
