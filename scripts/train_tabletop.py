@@ -4,6 +4,8 @@
     python scripts/train_tabletop.py frames     # a 2D network learns from single frames
     python scripts/train_tabletop.py clips      # it is inflated and learns from clips
     python scripts/train_tabletop.py clips --start scratch | flat | shuffled
+    python scripts/train_tabletop.py draw --photos DIR    # and clips with photographs in them
+    python scripts/train_tabletop.py adapt     # the network goes on with these
 
 Everything is kept in --work. `clips` can be interrupted: the same command goes on; what `draw` has
 finished is not drawn again. What the single frames teach is only what a frame can tell: which
@@ -15,6 +17,10 @@ The starts, same clips, same steps:
 - scratch: the same network, random filters;
 - flat: from the 2D network, not inflated: scores are averaged over frames, whose order it ignores;
 - shuffled: as inflated, but trained and tested on clips whose frames are shuffled.
+
+`adapt` is what makes the network useful for real videos: three in four of its clips are randomised
+(domain_randomisation.py), and each is cut, tinted and retimed at random. It begins with what
+`clips` has made.
 """
 
 from __future__ import annotations
@@ -32,13 +38,16 @@ import numpy as np
 import safetensors.torch
 import torch
 import torch.nn.functional as F
+from domain_randomisation import RandomisedPlan, photographs
 from torch import Tensor, nn
 
 from gradcam_video.data.augment import Augment
+from gradcam_video.data.clip import centre_start, choose_frames
 from gradcam_video.data.frame_cache import Cache
 from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.models.checkpoints import save_model
 from gradcam_video.models.inflation import inflate
+from gradcam_video.models.registry import load_model
 from gradcam_video.models.tabletop_net import SIZE, SmallResNet, network, without_norm
 from gradcam_video.models.video_model import VideoModel
 from gradcam_video.tabletop.scene import Plan, sample
@@ -50,8 +59,10 @@ from gradcam_video.training.run_dir import Intervals
 OUT = Path(__file__).parents[1] / "gradcam_video" / "models" / "weights" / "tabletop.safetensors"
 PICTURES = OUT.with_stem("frames2d")
 TRAIN_SEEDS, VALID_SEEDS, FRAME_SEEDS = 1_000_000_000, 500_000_000, 2_000_000_000
+MIXED_SEEDS = 3_000_000_000
 DRAWN = 240  # a scene is painted at this side and scaled down, as a real clip is read
 SIDE = 120  # side of the stored clips: the network sees a window of 112 somewhere in it
+MIXED_SIDE = 128  # of those for `adapt`, which are cut to 0.6 of it and more
 FRAMES, RATE = 16, 4.0
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 REMARK = "knows only made clips (Tabletop)"
@@ -60,11 +71,16 @@ STARTS = ("inflated", "scratch", "flat", "shuffled")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the network that ships as `tabletop`.")
-    parser.add_argument("what", choices=["draw", "frames", "clips"])
+    parser.add_argument("what", choices=["draw", "frames", "clips", "adapt"])
     parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
     parser.add_argument("--clips", type=int, default=16_000, help="training clips to draw")
     parser.add_argument("--valid", type=int, default=400, help="clips to watch the training by")
     parser.add_argument("--scenes", type=int, default=6_000, help="two single frames of each")
+    parser.add_argument(
+        "--photos", type=Path, help="a folder of jpg pictures, see docs/tabletop.md"
+    )
+    parser.add_argument("--mixed", type=int, default=8_000, help="clips for `adapt`")
+    parser.add_argument("--steps", type=int, default=2_000, help="of `adapt`")
     parser.add_argument("--start", choices=STARTS, default="inflated")
     parser.add_argument("--epochs", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
@@ -80,8 +96,12 @@ def main() -> None:
         draw_clips(args.work / "train", args.clips, TRAIN_SEEDS, args.threads)
         draw_clips(args.work / "valid", args.valid, VALID_SEEDS, args.threads)
         draw_frames(args.work / "frames.npz", args.scenes, args.threads)
+        if args.photos:
+            draw_mixed(args.work / "mixed", args.mixed, args.photos, args.threads)
     elif args.what == "frames":
         learn_frames(args.work, args.seed)
+    elif args.what == "adapt":
+        adapt(args)
     else:
         learn_clips(args)
 
@@ -121,6 +141,57 @@ def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = F
             frames[i] = clip
             if i % 500 == 499:
                 say(f"{i + 1} of {count} clips drawn", started)
+    frames.flush()
+    part.rename(folder / "frames.npy")
+
+
+def _mixed(job: tuple[int, Path]) -> np.ndarray:
+    """One clip for `adapt`, uint8 (16, MIXED_SIDE, MIXED_SIDE, 3)."""
+    cv2.setNumThreads(1)
+    i, photos = job
+    seed, label, rate = MIXED_SEEDS + i, FORTY_NAMES[i % len(FORTY_NAMES)], RATE
+    plan: Plan
+    if is_randomised(i):
+        rng = np.random.default_rng(seed)
+        plan = RandomisedPlan(label, seed, photographs(photos))
+        rate = float(rng.choice([RATE, rng.uniform(3, 6)]))
+        tone = plan.tone
+    else:
+        plan, tone = Plan(label, seed), np.asarray
+    length = plan.frames / plan.fps
+    times = np.arange(plan.frames) / plan.fps
+    start = centre_start(length, FRAMES, rate)
+    indices, _ = choose_frames(times, length, FRAMES, rate, start)
+    small = (MIXED_SIDE, MIXED_SIDE)
+    shown = {
+        int(k): cv2.resize(
+            tone(plan.paint(int(k), (DRAWN, DRAWN))[0]), small, interpolation=cv2.INTER_AREA
+        )
+        for k in np.unique(indices)
+    }
+    return np.stack([shown[int(k)] for k in indices])
+
+
+def is_randomised(i: int) -> bool:
+    """Whether a clip of `draw_mixed` has photographs in it: three in four, all classes alike."""
+    return i // len(FORTY_NAMES) % 4 != 3
+
+
+def draw_mixed(folder: Path, count: int, photos: Path, workers: int) -> None:
+    """`count` clips, classes in turn, into folder/frames.npy; three in four are randomised."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "frames.npy").exists():
+        return
+    part = folder / "frames.part.npy"
+    shape = (count, FRAMES, MIXED_SIDE, MIXED_SIDE, 3)
+    frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+    started = time.monotonic()
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [(i, photos) for i in range(count)]
+        for i, clip in enumerate(pool.map(_mixed, jobs, chunksize=10)):
+            frames[i] = clip
+            if i % 500 == 499:
+                say(f"{i + 1} of {count} mixed clips drawn", started)
     frames.flush()
     part.rename(folder / "frames.npy")
 
@@ -290,6 +361,53 @@ def learn_clips(args: argparse.Namespace) -> None:
         seed=args.seed,
     )
     learn(args.start, args.work, folder, data, valid, recipe, target)
+
+
+def adapt(args: argparse.Namespace) -> None:
+    """Train the network on with randomised clips; writes the package's own file."""
+    mixed = read_clips(args.work / "mixed")
+    held = 480  # the last twelve of each class are kept back
+    data = Cache(mixed.frames[:-held], mixed.targets[:-held], FORTY_NAMES)
+    valid = Cache(mixed.frames[-held:], mixed.targets[-held:], FORTY_NAMES)
+    begin = args.work / f"inflated-{args.seed}" / "tabletop.safetensors"
+    model = load_model(begin if begin.exists() else "tabletop", fast=False)
+    recipe = Recipe(
+        steps=args.steps,
+        batch=16,
+        rate=5e-4,
+        warmup=0.05,
+        sparse=args.sparse,
+        ema=0.998,
+        augment=Augment(
+            crop=(0.6, 1.0),
+            brightness=0.25,
+            contrast=0.25,
+            saturation=0.25,
+            tempo=0.1,
+            time_shift=1,
+        ),
+        precision=args.precision,
+        seed=args.seed,
+    )
+    fit(
+        model,
+        data,
+        args.work / f"adapted-{args.seed}",
+        recipe,
+        valid=valid,
+        architecture={"name": "tabletop", "temporal_kernel": 3},
+        intervals=Intervals(log=50, evaluate=500, save_seconds=120, keep=250),
+        resume=True,
+        workers=1,
+        cpu=not torch.cuda.is_available(),
+    )
+    target = args.out or args.work / f"adapted-{args.seed}" / "tabletop.safetensors"
+    save_model(
+        model,
+        target,
+        {"name": "tabletop", "temporal_kernel": 3},
+        trained_on=f"Tabletop, randomised with photographs, seed {args.seed}",
+    )
 
 
 def recipe_for(start: str, **changes: Any) -> Recipe:
