@@ -23,7 +23,7 @@ from ..models.video_model import VideoModel
 from ..progress_bar import progress
 from ..show.captions import short_answer
 from ..show.export import GIF_FRAMES, chosen_files
-from .options import BAD, OK, add_model_options, complain, model_from
+from .options import BAD, OK, add_model_options, complain, model_from, sampled_fps
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -172,23 +172,11 @@ def _read(options: argparse.Namespace, model: VideoModel, path: Path) -> Clip:
     return read_clip(
         path,
         model.frames,
-        _fps(options, model),
+        sampled_fps(options.fps, model.fps),
         start=options.start,
         source_fps=options.source_fps,
         untagged=options.untagged,
     )
-
-
-def _fps(options: argparse.Namespace, model: VideoModel) -> float | None:
-    """Frames a second to sample; None: the frames as they are."""
-    if options.fps is None:
-        return model.fps
-    if options.fps == "native":
-        return None
-    try:
-        return float(options.fps)
-    except ValueError:
-        raise BadInput(f"--fps {options.fps}: give a number, or native") from None
 
 
 def _explain_whole(
@@ -208,7 +196,7 @@ def _explain_whole(
         path,
         classes=classes,
         frames=model.frames,
-        fps=_fps(options, model),
+        fps=sampled_fps(options.fps, model.fps),
         source_fps=options.source_fps,
         untagged=options.untagged,
         shown=[*named, *([true] if true else [])],

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import BadInput
+
 if TYPE_CHECKING:
     from ..models.video_model import VideoModel
 
@@ -45,6 +47,25 @@ def model_from(options: argparse.Namespace) -> VideoModel:
         padding=options.padding,
         cam_layer=options.cam_layer,
     )
+
+
+def sampled_fps(text: str | None, own: float | None) -> float | None:
+    """Frames a second to sample, from --fps; None: the frames as they are.
+
+    Args:
+        text: what was typed; None: `own`, the model's.
+
+    Raises:
+        BadInput: neither a number nor "native".
+    """
+    if text is None:
+        return own
+    if text == "native":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"--fps {text}: give a number, or native") from None
 
 
 def complain(message: str) -> int:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..attribution.api import method_named
 from ..attribution.methods import METHODS
 from ..cases.clips import data_for
+from ..data.annotated_videos import AnnotatedVideos
+from ..data.datasets import annotation_rows
+from ..data.labels import find_label
 from ..errors import BadInput
 from ..files import json_text
 from ..metrics.localisation import ALIGNS
 from ..metrics.scoring import score
-from .options import add_model_options, model_from
+from ..models.video_model import VideoModel
+from .options import add_model_options, model_from, sampled_fps, say
 
 _LINES = (
     ("energy_normalised", "energy, oracle-normalised"),
     ("energy_times_uniform", "energy, × uniform"),
+    ("energy_ratio", "energy, × uniform, clip by clip"),
     ("energy", "energy in the truth"),
     ("pointing", "pointing"),
     ("rank_accuracy", "rank accuracy"),
@@ -39,11 +45,12 @@ _TESTS = {
 }
 _GROUPS = (
     ("right", "clips whose true class is first"),
+    ("first", "clips of unknown class: the map of the class that the network names first"),
     ("all", "all clips"),
     ("camera_right", "camera classes, true class first (the whole frame is the truth)"),
     ("camera_all", "camera classes, all clips"),
 )
-_WHO = ("gaussian", "middle", "uniform", "oracle")
+_WHO = ("gaussian", "motion", "middle", "uniform", "oracle")
 
 
 _COLUMNS = (
@@ -57,9 +64,21 @@ _COLUMNS = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `gradcam-video score`."""
+    parser.add_argument("videos", nargs="*", metavar="VIDEO", help="real videos, with --truth")
+    parser.add_argument("--data", metavar="DIR", help="a data set with truth, of `generate`")
     parser.add_argument(
-        "--data", required=True, metavar="DIR", help="a data set with truth, of `generate`"
+        "--truth",
+        nargs="+",
+        metavar="FILE",
+        help="what is known of the videos: boxes (Something-Else, COCO), a folder of masks, "
+        "phases or actions (csv)",
     )
+    parser.add_argument("--label", metavar="TRUE", help="the videos' true class, if it is one")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="their true classes: an annotation file of the data set"
+    )
+    parser.add_argument("--fps", metavar="4|native", help="frames sampled a second, see `explain`")
+    parser.add_argument("--source-fps", type=float, metavar="12", help="see `explain`")
     parser.add_argument("--split", metavar="S", help="default: test, or validation")
     add_model_options(parser)
     parser.add_argument("--method", default="gradcam", help=f"{', '.join(METHODS)}")
@@ -89,12 +108,14 @@ def run(options: argparse.Namespace) -> int:
             raise BadInput(f"--{name} {value}: give 1 or more")
     if options.perturbation_tests < 0:
         raise BadInput(f"--perturbation-tests {options.perturbation_tests}: give 0 or more")
+    if bool(options.data) == bool(options.truth) or bool(options.videos) != bool(options.truth):
+        raise BadInput("give a data set with --data, or videos with --truth FILE")
     method_named(options.method)  # a misspelt one is known before the model is loaded
     model = model_from(options)
-    data = data_for(model, options.data, options.split)
+    data = _videos(model, options) if options.truth else None
     result = score(
         model,
-        data,
+        data or data_for(model, options.data, options.split),
         options.method,
         options.limit,
         perturbation_tests=options.perturbation_tests,
@@ -102,15 +123,32 @@ def run(options: argparse.Namespace) -> int:
         batch=options.batch,
         progress=True,
     )
+    for note in data.notes if data else ():
+        say(note)
     print(json_text(result, "the result", indent=2) if options.json else score_table(result))
     return 0
 
 
+def _videos(model: VideoModel, options: argparse.Namespace) -> AnnotatedVideos:
+    """The videos with their truth, and their classes as far as they are told."""
+    label = options.label and model.labels[find_label(options.label, model.labels)]
+    return AnnotatedVideos(
+        options.videos,
+        options.truth,
+        model.labels,
+        label or (dict(annotation_rows(Path(options.labels))) if options.labels else None),
+        frames=model.frames,
+        fps=sampled_fps(options.fps, model.fps),
+        source_fps=options.source_fps,
+    )
+
+
 def score_table(result: Mapping[str, Any]) -> str:
     """The result of `score` as text: one line per measure, then one per class."""
+    top1 = "" if result["top1"] is None else f"top-1 {result['top1']:.1%}; "
     lines = [
         f"{result['model']}, {result['method']}, drawn {result['align']}: {result['n']} clips, "
-        f"top-1 {result['top1']:.1%}; mean over clips, 95 % interval, n"
+        f"{top1}mean over clips, 95 % interval, n"
     ]
     if result["failures"] or result["without_truth"]:
         lines.append(
@@ -121,7 +159,8 @@ def score_table(result: Mapping[str, Any]) -> str:
         group = result[name]
         if group["n"]:
             lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_test_lines(group)]
-    lines += ["", *_class_lines(result["classes"])]
+    if result["top1"] is not None:
+        lines += ["", *_class_lines(result["classes"])]
     return "\n".join(lines)
 
 

@@ -132,7 +132,7 @@ class SomethingSomething(Dataset):
         self.failures: dict[str, str] = {}
         self.unlabelled: dict[str, str] = {}
         self.others = 0
-        for id_, written in _rows(self.annotation):
+        for id_, written in annotation_rows(self.annotation):
             if half is not None and half_of(id_) != half:
                 continue
             index = _INDEX.get(normalise_label(written))
@@ -357,7 +357,7 @@ def _annotation(root: Path, version: Version, file: str, made: bool) -> Path:
     return path
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str]]:
+def annotation_rows(path: Path) -> Iterator[tuple[str, str]]:
     """Yields (id, template as written or "") of an annotation file, csv or json."""
     try:
         # A byte order mark, left by some editors, would become part of the first id.

@@ -1,4 +1,7 @@
-"""Truth: where and when the action of a clip really is. Known for synthetic clips, else not.
+"""Truth: where and when the action of a clip really is.
+
+Known for synthetic clips to the pixel, for real ones as far as people have annotated it
+(`annotations.py`).
 
 Strict truth is the hand and whatever the action is done to, in the frame itself. Tolerant truth is
 the same swept over one frame to either side and grown by 1/14 of the short side: motion lies
@@ -28,21 +31,26 @@ where the action is done to both (stacking one on the other)."""
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a synthetic clip.
+    """What is known about a clip.
 
     Attributes:
         masks: role -> bool `(T, H, W)`, the pixels where it is visible; every role of `ROLES`.
-        action: first and last frame of the action, both included.
+            Empty where nobody said where.
+        action: first and last frame of the action, both included; None where nobody said when.
         whole: the action is the camera's own (turning, approaching, moving away): the whole frame
             is the truth, and such clips are scored apart.
+        frames: T; None: that of the masks.
+        known: bool `(T,)`, the frames that the truth speaks of; None: all.
     """
 
     masks: dict[str, np.ndarray]
-    action: tuple[int, int]
+    action: tuple[int, int] | None
     whole: bool = False
+    frames: int | None = None
+    known: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.masks["hand"])
+        return len(self.masks["hand"]) if self.frames is None else self.frames
 
     def strict(self) -> np.ndarray:
         """Hand and target in the frame itself, bool `(T, H, W)`; everything for camera classes."""
@@ -54,7 +62,13 @@ class Truth:
         """The truth of a clip that takes these frames of this one, in this order."""
         chosen = np.asarray(indices, dtype=np.int64)
         masks = {role: mask[chosen] for role, mask in self.masks.items()}
-        return replace(self, masks=masks, action=action_among(chosen, self.action))
+        return replace(
+            self,
+            masks=masks,
+            action=None if self.action is None else action_among(chosen, self.action),
+            frames=len(chosen),
+            known=None if self.known is None else self.known[chosen],
+        )
 
 
 def is_synthetic(path: str | os.PathLike[str]) -> bool:
@@ -62,8 +76,10 @@ def is_synthetic(path: str | os.PathLike[str]) -> bool:
     return any((parent / MARKER).is_file() for parent in Path(path).absolute().parents)
 
 
-def action_among(chosen: np.ndarray, action: tuple[int, int]) -> tuple[int, int]:
+def action_among(chosen: np.ndarray, action: tuple[float, float]) -> tuple[int, int]:
     """An action as positions among chosen frames: the first and the last of them inside it.
+
+    Both count the same: frames of the video, or seconds.
 
     Where none is (the action falls between two of them), the one nearest to its middle.
     """

@@ -52,8 +52,10 @@ class Round:
         """The round about one explained clip.
 
         Raises:
-            BadInput: the truth is of another clip.
+            BadInput: the truth is of another clip, or does not say where and when.
         """
+        if not truth.masks or truth.action is None:
+            raise BadInput("the game needs a truth that says where and when the action is")
         if len(truth) != len(e.clip.frames):
             raise BadInput(
                 f"truth of {len(truth)} frames for a clip of {len(e.clip.frames)}: give its own"

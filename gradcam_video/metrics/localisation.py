@@ -224,6 +224,22 @@ def gaussian_map(shape: tuple[int, int, int]) -> np.ndarray:
     return np.broadcast_to(np.outer(down, across).astype(np.float32), shape)
 
 
+def motion_map(frames: np.ndarray, view: View) -> np.ndarray:
+    """Mere motion: how much each place changes over time, float32 (T, R, C).
+
+    Mean absolute change of the pixels from the frame before to the frame after. No network was
+    run: a map that does not beat it may say no more than "look where it moves".
+
+    Args:
+        frames: uint8 (T, H, W, 3), the clip's.
+        view: which part of them the network saw.
+    """
+    if len(frames) < 2:
+        return np.zeros((len(frames), *raster_size(view)), np.float32)
+    small = np.stack([to_raster(frames[..., c], view) for c in range(3)], -1)  # (T, R, C, 3)
+    return np.abs(np.gradient(small, axis=0)).mean(-1)
+
+
 # --- measures ---------------------------------------------------------------------------------
 
 

@@ -43,8 +43,9 @@ class ClipScore:
 
     Attributes:
         source: the clip's name.
-        label: its true class, whose map is scored.
+        label: its true class, whose map is scored; where nobody said it, the network's first.
         right: the network names that class first.
+        unknown: nobody said which class is true.
         camera: the action is the camera's own; `values` then holds only what asks *when*.
         empty: the map holds no positive evidence.
         empty_frames: share of the frames with truth in which the map is empty.
@@ -64,31 +65,41 @@ class ClipScore:
     outside: float
     repeated: float
     values: Mapping[tuple[str, str, str], float]
+    unknown: bool = False
     perturbation_tests: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 def score_clip(
-    e: Explanation, truth: Truth, target: str | int, align: str | None = None
+    e: Explanation, truth: Truth, target: str | int | None, align: str | None = None
 ) -> ClipScore:
     """Score the map of a clip's true class.
 
     Args:
         e: by any method; the map of `target` must be in it.
-        truth: of the same frames as `e.clip`.
-        target: the true class, name or index into `e.labels`.
+        truth: of the same frames as `e.clip`. Frames that it does not speak of are left out.
+        target: the true class, name or index into `e.labels`; None: not known, the class that the
+            network names first.
         align: how the map is drawn, see `localisation.aligned`; None: as the explanation has it.
 
     Raises:
         BadInput: no map of that class, a map of NaN, or a truth of other frames.
     """
-    row, grid = e.row(target), localisation.aligned(e.grid, align)
+    row = e.row(int(np.argmax(e.logits)) if target is None else target)
+    grid = localisation.aligned(e.grid, align)
     cells = e.maps[row]  # (T', h, w)
     _check(e, cells, truth)
-    frames = np.flatnonzero(~e.clip.repeated)
+    seen = ~e.clip.repeated
+    frames = np.flatnonzero(seen if truth.known is None else seen & truth.known)
+    if not len(frames):
+        raise BadInput(f"{e.clip.source}: none of its frames is annotated; check the truth's times")
     truth = truth.take(frames)
+    placed = bool(truth.masks) and not truth.whole
     drawn = localisation.draw(cells, grid, frames)  # (n, R, C)
     if truth.whole:
         strict = np.ones(drawn.shape, dtype=bool)
+        values = _when(drawn, {}, truth.action)
+    elif not truth.masks:
+        strict = np.zeros((len(drawn), 1, 1), dtype=bool)
         values = _when(drawn, {}, truth.action)
     else:
         strict = localisation.strict_truth(truth, grid.view)
@@ -97,7 +108,8 @@ def score_clip(
             kind: localisation.draw(localisation.oracle_map(mask, grid, frames), grid, frames)
             for kind, mask in truths.items()
         }
-        values = _where(drawn, oracles, truths) | _when(drawn, oracles, truth.action)
+        motion = localisation.motion_map(e.clip.frames, grid.view)[frames]
+        values = _where(drawn, oracles, truths, motion) | _when(drawn, oracles, truth.action)
         values |= _follows(drawn, oracles["strict"], localisation.object_track(truth, grid.view))
     has_truth = strict.any(axis=(1, 2))  # (n,)
     shows = drawn.max(axis=(1, 2)) > 0  # (n,)
@@ -108,9 +120,10 @@ def score_clip(
         camera=truth.whole,
         empty=not shows.any(),
         empty_frames=float(1 - shows[has_truth].mean()) if has_truth.any() else math.nan,
-        outside=math.nan if truth.whole else localisation.outside(truth, grid.view),
+        outside=localisation.outside(truth, grid.view) if placed else math.nan,
         repeated=float(e.clip.repeated.mean()),
         values=values,
+        unknown=target is None,
     )
 
 
@@ -129,7 +142,10 @@ def _check(e: Explanation, cells: np.ndarray, truth: Truth) -> None:
 
 
 def _where(
-    drawn: np.ndarray, oracles: Mapping[str, np.ndarray], truths: Mapping[str, np.ndarray]
+    drawn: np.ndarray,
+    oracles: Mapping[str, np.ndarray],
+    truths: Mapping[str, np.ndarray],
+    motion: np.ndarray,
 ) -> Values:
     """Energy, pointing and rank accuracy of the map and of what it is compared with."""
     values: Values = {}
@@ -138,11 +154,14 @@ def _where(
             "map": drawn,
             "uniform": localisation.uniform_map(drawn.shape),
             "gaussian": localisation.gaussian_map(drawn.shape),
+            "motion": motion,
             "oracle": oracles[kind],
         }
         there = bool(truth.any())  # in the crop, at some moment; if not, there is no score
+        area = float(truth.mean()) if there else math.nan  # which is a uniform map's energy
         for who, one in maps.items():
             values["energy", kind, who] = localisation.energy(one, truth) if there else math.nan
+            values["energy_ratio", kind, who] = values["energy", kind, who] / area
             values["pointing", kind, who] = localisation.pointing(one, truth)
             # Of a uniform map it is the same, its area: no need to sort for it.
             values["rank_accuracy", kind, who] = (
@@ -153,12 +172,18 @@ def _where(
     return values
 
 
-def _when(drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[int, int]) -> Values:
+def _when(
+    drawn: np.ndarray, oracles: Mapping[str, np.ndarray], action: tuple[int, int] | None
+) -> Values:
     """Temporal pointing and temporal IoU of the map and of what it is compared with.
+
+    None where nobody said when.
 
     The oracle is the drawn truth: it knows where, not when, for the hand is often in sight before
     and after the action too.
     """
+    if action is None:
+        return {}
     frames = len(drawn)
     filled = action[1] - action[0] + 1 >= FILLS * frames
     measure = "temporal_pointing_filled" if filled else "temporal_pointing"
@@ -205,20 +230,22 @@ def summary(scores: Sequence[ClipScore]) -> dict[str, Any]:
     """Means over clips, as a dictionary that JSON takes.
 
     Returns:
-        "n", "top1", and four groups of clips: "right" (the true class is first) and "all", both
-        without camera classes, "camera_right" and "camera_all"; and "classes", the main numbers of
-        the "right" clips per class. A group holds its shares left out, and
+        "n", "top1" (of the clips whose true class is known), and five groups of clips: "right" (the
+        true class is first), "first" (it is not known, the map is of the network's first class)
+        and "all", without camera classes, "camera_right" and "camera_all"; and "classes", the main
+        numbers of the "right" clips per class. A group holds its shares left out, and
         measure -> kind of truth -> whose map -> {"mean", "low", "high", "n"}, the 95 % interval of
         the mean and the number of clips that it is taken over. Whose map: the network's ("map"),
-        "uniform" (which is chance), "gaussian", "middle" (frame), "oracle". "right" has the
-        perturbation tests as well, beside "random" and "motion".
+        "uniform" (which is chance), "gaussian", "motion", "middle" (frame), "oracle". "right" has
+        the perturbation tests as well, beside "random" and "motion".
     """
     plain = [s for s in scores if not s.camera]
     camera = [s for s in scores if s.camera]
     return {
         "n": len(scores),
-        "top1": _mean([s.right for s in scores]),
-        "right": _group([_with_tests(s) for s in plain if s.right]),
+        "top1": _mean([s.right for s in scores if not s.unknown]),
+        "right": _group([_with_tests(s) for s in plain if s.right and not s.unknown]),
+        "first": _group([s for s in plain if s.unknown]),
         "all": _group(plain),
         "camera_right": _group([s for s in camera if s.right]),
         "camera_all": _group(camera),

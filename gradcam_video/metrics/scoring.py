@@ -8,13 +8,14 @@ run again (`faithfulness`). That needs no truth, and costs some hundred forwards
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..attribution.api import clips_at_once, explain, method_named
+from ..attribution.methods import METHODS
 from ..data.clip import Clip
 from ..data.ground_truth import Truth
 from ..data.labels import normalise_label
@@ -28,11 +29,17 @@ from .per_clip import ClipScore, score_clip, summary
 
 
 class Labelled(Protocol):
-    """What `score` needs of a data set; `SomethingSomething` has it."""
+    """What `score` needs of a data set; `SomethingSomething` and `AnnotatedVideos` have it.
 
-    labels: tuple[str, ...]
-    targets: list[int]
-    ids: list[str]
+    A target of None: nobody said which class is true.
+    """
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+    @property
+    def targets(self) -> Sequence[int | None]: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
     def clip(self, i: int, /) -> Clip: ...
@@ -40,12 +47,12 @@ class Labelled(Protocol):
 
 
 class Sample(NamedTuple):
-    """A clip that could be read: its id, its truth if there is one, the model's class."""
+    """A clip that could be read: its id, its truth if there is one, the model's class if known."""
 
     id: str
     clip: Clip
     truth: Truth | None
-    target: int
+    target: int | None
 
 
 def score(
@@ -61,9 +68,12 @@ def score(
 ) -> dict[str, Any]:
     """Explain the clips of a data set, each for its true class, and score the maps.
 
+    Where the true class of a clip is not known, the map of the class that the network names first
+    is scored.
+
     Args:
         model: whose classes include the data's.
-        data: a `SomethingSomething` with truth beside it.
+        data: a `SomethingSomething` with truth beside it, or `AnnotatedVideos`.
         method: one of `METHODS`.
         limit: so many clips, drawn at random but always the same; None: all.
         perturbation_tests: so many of them (the first whose true class is named first, camera
@@ -94,17 +104,37 @@ def score(
     for group in _batches(samples, batch or clips_at_once(model)):
         known = [(sample, sample.truth) for sample in group if sample.truth is not None]
         bare += len(group) - len(known)
-        wanted = sorted({sample.target for sample, _ in known})
-        clips = [sample.clip for sample, _ in known]
-        done = explain(model, clips, method=method, classes=wanted) if known else []
-        for e, (sample, truth) in zip(done, known, strict=True):
-            one = score_clip(e, truth, sample.target, align)
+        for e, (sample, truth) in zip(_explained(model, known, method), known, strict=True):
+            try:
+                one = score_clip(e, truth, sample.target, align)
+            except BadInput as error:
+                failures[sample.id] = one_line(error, sample.id)
+                continue
             scores.append(tested(one, e, sample.target, sample.id))
             used = align or e.grid.align
     if not scores:
         raise BadInput(_nothing(len(data), failures, bare))
     facts = {"model": model.name, "method": method, "align": used}
     return facts | summary(scores) | {"without_truth": bare, "failures": failures}
+
+
+def _explained(
+    model: VideoModel, known: Sequence[tuple[Sample, Truth]], method: str
+) -> Sequence[Explanation]:
+    """The clips explained for their true classes, or the first ones where these are not known."""
+    clips = [sample.clip for sample, _ in known]
+    wanted = {sample.target for sample, _ in known if sample.target is not None}
+    if all(sample.target is not None for sample, _ in known):
+        return explain(model, clips, method=method, classes=sorted(wanted)) if known else []
+    if METHODS[method].every_class:
+        return explain(model, clips, method=method)
+    done = []
+    for sample, _ in known:
+        target = sample.target
+        if target is None:  # one forward says which class is first
+            target = int(explain(model, sample.clip, method="centre").logits.argmax())
+        done.append(explain(model, sample.clip, method=method, classes=[target]))
+    return done
 
 
 class PerturbationTests:
@@ -119,17 +149,19 @@ class PerturbationTests:
         self.model, self.left = model, count
         self.waiting: tuple[Clip, int] | None = None  # to be spliced with the next
 
-    def __call__(self, one: ClipScore, e: Explanation, target: int, clip_id: str) -> ClipScore:
+    def __call__(
+        self, one: ClipScore, e: Explanation, target: int | None, clip_id: str
+    ) -> ClipScore:
         """The score of a clip with its tests in it, or as it was where the clip is not tested.
 
         Args:
             one: the score of the map.
             e: the explanation; the map of `target` must be in it.
-            target: the true class, as the model numbers it.
+            target: the true class, as the model numbers it; a clip without one is not tested.
             clip_id: names the clip. All draws are its own, so that they are the same whichever
                 other clips are tested, and other ones for another clip.
         """
-        if not self.left or one.camera or not one.right:
+        if target is None or not self.left or one.camera or not one.right:
             return one
         self.left -= 1
         seed = zlib.crc32(clip_id.encode())
@@ -171,7 +203,7 @@ def _classes_of(data: Labelled, chosen: Iterable[int], model: VideoModel) -> dic
     """The data's classes that the chosen clips show -> the model's, by the whole name."""
     known = {normalise_label(label): k for k, label in enumerate(model.labels)}
     classes = {}
-    for target in {data.targets[i] for i in chosen}:
+    for target in {target for i in chosen if (target := data.targets[i]) is not None}:
         label = data.labels[target]
         if normalise_label(label) not in known:
             raise BadInput(
@@ -193,7 +225,8 @@ def _read(
         except Exception as error:  # whatever it is, the other clips are scored
             failures[data.ids[i]] = one_line(error, data.ids[i])
             continue
-        yield Sample(data.ids[i], clip, truth, classes[data.targets[i]])
+        target = data.targets[i]
+        yield Sample(data.ids[i], clip, truth, None if target is None else classes[target])
 
 
 def _batches(items: Iterable[Sample], size: int) -> Iterator[list[Sample]]:

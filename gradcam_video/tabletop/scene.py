@@ -54,6 +54,7 @@ class Scene:
     @property
     def action(self) -> tuple[int, int]:
         """First and last frame of the action, both included."""
+        assert self.truth.action is not None  # of a scene it is known
         return self.truth.action
 
 
