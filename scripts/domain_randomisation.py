@@ -169,11 +169,11 @@ class RandomisedPlan(Plan):
         turning = "yaw" in self.moves or "pitch" in self.moves
         self.backdrop = rng.random() < (0.5 if turning else 0.3) and not moving
         self.seat = None if moving or rng.random() > 0.3 else _Sitter.draw(rng, photos)
-        self.others = [self._coated(prop) for prop in self.others]  # ty: ignore
+        self.others = [self._coated(prop) for prop in self.others]
         for actor in self.actors:
             if isinstance(actor, Hand):
                 actor.look.size *= rng.uniform(1.0, 1.25)
-        self.actors = [self._coated(actor) for actor in self.actors]  # ty: ignore
+        self.actors = [self._coated(actor) for actor in self.actors]
         zoom = np.exp(rng.uniform(np.log(0.9), np.log(1.2 if turning or moving else 1.9)))
         film = self.film
         drift = rng.normal(0, rng.choice([0.0, 0.12]), 4)  # auto exposure
