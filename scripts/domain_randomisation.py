@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from hands import REACH, SIDE, HandLook, HandMesh, painted
 
 from gradcam_video.data.clip import centre_start, choose_frames
 from gradcam_video.tabletop.actors import Actor, Group, Hand, Prop
@@ -122,6 +123,99 @@ class CoatedPart:
         self.part.paint(CoatedCanvas(canvas, self.swatch, self.m, self.share), eye, role, blur)
 
 
+class MeshHand:
+    """A hand of Tabletop, painted from a rigged mesh (hands.py)."""
+
+    def __init__(self, hand: Hand, mesh: HandMesh, rng: Rng) -> None:
+        self.hand, self.mesh, self.role = hand, mesh, hand.role
+        self.seen = HandLook.draw(rng)
+        self.pictures: dict[tuple[str, str, int], Any] = {}
+
+    def anchor(self, t: float) -> np.ndarray:
+        return self.hand.anchor(t)
+
+    def shadows(self, t: float) -> list[tuple[np.ndarray, float, float, float]]:
+        return self.hand.shadows(t)
+
+    def groups(self, t: float, eye: Eye) -> list[Group]:
+        hand = self.hand
+        name, other, share = hand.between(t)
+        key = name, other, round(3 * share)
+        if key not in self.pictures:
+            self.pictures[key] = painted(
+                self.mesh, self.seen, hand.look.skin, name, other, key[2] / 3
+            )
+        rgb, cover, (u, v) = self.pictures[key]
+        grip, a, size = hand.grip(t), hand.angle + float(hand.turn(t)), hand.look.size
+        along = (np.cos(a) * hand.right + np.sin(a) * hand.up) * size
+        across = (-np.sin(a) * hand.right + np.cos(a) * hand.up) * size
+        if hand.left:
+            across = -across
+
+        def world(plane: Sequence[tuple[float, float]]) -> np.ndarray:
+            points = np.asarray(plane, float)
+            return grip + points[:, :1] * along + points[:, 1:] * across
+
+        cuff = min(-hand.look.cuff, u + 0.01)
+        arm = world([(u + 0.006, v + 0.027), (u + 0.006, v - 0.027), (-1.3, -0.05), (-1.3, 0.05)])
+        sleeve = world([(cuff, v + 0.042), (cuff, v - 0.042), (-1.3, -0.08), (-1.3, 0.08)])
+        axis = world([(-1.3, 0.0), (u, v)])
+        light = 0.9 * (self.seen.ambient + 0.6)
+        parts: list[Any] = [
+            Hull(arm, hand.look.skin * light, axis, 0.2, 0.35),
+            HandPicture(rgb, cover, grip, along, across),
+            Hull(sleeve, hand.look.sleeve, axis, 0.2, 0.4),
+        ]
+        depth = eye.depth(grip) - 0.02 * grip[1]
+        return [(depth + (0.06 if hand.under else -0.07), parts)]
+
+
+@dataclass(frozen=True)
+class HandPicture:
+    """A painted hand in the plane that faces the camera."""
+
+    rgb: np.ndarray
+    cover: np.ndarray
+    grip: np.ndarray
+    along: np.ndarray
+    across: np.ndarray
+
+    def paint(self, canvas: Canvas, eye: Eye, role: int, blur: np.ndarray) -> None:
+        k = REACH / SIDE
+        origin = self.grip - 0.5 * SIDE * k * (self.along - self.across)
+        corners = np.array([(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)])
+        flat = origin + corners[:, :1] * k * self.along - corners[:, 1:] * k * self.across
+        box = canvas._box(eye.project(flat), 2.0, blur)
+        if box is None:
+            return
+        left, top, width, height = box
+        shift = np.array([[1, 0, -left - 0.5], [0, 1, -top - 0.5], [0, 0, 1]])
+        m = shift @ eye.plane(origin, self.along * k, -self.across * k)
+        solid = np.dstack([self.rgb * self.cover[..., None], self.cover])
+        patch = cv2.warpPerspective(solid, m, (width, height), flags=cv2.INTER_AREA)
+        length = float(np.abs(blur).max())
+        if length >= 1.5:
+            steps = int(length) + 1
+            kernel = np.zeros((2 * steps + 1, 2 * steps + 1), np.float32)
+            ends = [np.rint(steps + sign * 0.5 * blur).astype(int).tolist() for sign in (-1, 1)]
+            cv2.line(kernel, ends[0], ends[1], 1.0)
+            patch = cv2.filter2D(patch, -1, kernel / kernel.sum())
+        cover = patch[..., 3]
+        colours = patch[..., :3] / np.maximum(cover, 1e-3)[..., None]
+        mask = np.clip(cover * 255, 0, 255).astype(np.uint8)
+        canvas._blend(box, mask, Surface(colours), role, 1.0)  # ty: ignore
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A paint that is a patch of pixels already."""
+
+    colours: np.ndarray
+
+    def at(self, left: int, top: int, width: int, height: int) -> np.ndarray:
+        return self.colours
+
+
 class CoatedActor:
     """An actor whose parts wear a coat."""
 
@@ -154,8 +248,11 @@ class CoatedActor:
 class RandomisedPlan(Plan):
     """A scene of Tabletop, filmed by somebody, somewhere. `Plan`'s attributes hold."""
 
-    def __init__(self, label: str, seed: int, photos: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, label: str, seed: int, photos: Sequence[np.ndarray], mesh: HandMesh | None = None
+    ) -> None:
         super().__init__(label, seed)
+        self.mesh = mesh
         rng = np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, 1703])
         self.photos, self.rng = photos, rng
         half = TEXTURE // 2
@@ -191,6 +288,8 @@ class RandomisedPlan(Plan):
 
     def _coated(self, actor: Actor) -> Actor:
         rng = self.rng
+        if isinstance(actor, Hand) and self.mesh is not None and rng.random() < 0.85:
+            return MeshHand(actor, self.mesh, rng)  # ty: ignore
         if isinstance(actor, Hand):
             swatch = tile(piece(rng, self.photos, SWATCH // 2, SWATCH // 2)).astype(np.float32)
             grey = swatch.mean(-1, keepdims=True)

@@ -240,7 +240,8 @@ class Hand:
     def anchor(self, t: float) -> np.ndarray:
         return self.grip(t)
 
-    def _joints(self, t: float) -> tuple[np.ndarray, np.ndarray]:
+    def between(self, t: float) -> tuple[str, str, float]:
+        """The pose at a moment, the one that comes, and how much of it is there already."""
         times = [k for k, _ in self.pose]
         i = int(np.searchsorted(times, t, side="right")) - 1
         i = max(0, min(i, len(times) - 1))
@@ -249,6 +250,10 @@ class Hand:
         if i + 1 < len(times) and t > times[i]:
             other = self.pose[i + 1][1]
             p = min(1.0, max(0.0, 1 - (times[i + 1] - t) / 0.18))  # changes shortly before the key
+        return name, other, p
+
+    def _joints(self, t: float) -> tuple[np.ndarray, np.ndarray]:
+        name, other, p = self.between(t)
         fingers = (1 - p) * np.array(_POSES[name]) + p * np.array(_POSES[other])  # (4, 2, 2)
         thumb = (1 - p) * np.array(_THUMB[name]) + p * np.array(_THUMB[other])
         return fingers, thumb
