@@ -27,9 +27,11 @@ from gradcam_video.tabletop.renderer import Camera, Canvas, Eye, Hull, Picture, 
 from gradcam_video.tabletop.room import TEXTURE
 from gradcam_video.tabletop.scene import Plan
 from gradcam_video.tabletop.shapes import Part, Rng, colour
+from gradcam_video.tabletop.stage import Stage
 
 LONGEST = 900  # pixels of a photograph's short side, at most
 SWATCH = 128  # pixels of a surface's side
+TILTS = (0.12, 1.3)  # radians that cameras look down: from the table's edge, or from above
 
 
 @cache
@@ -251,7 +253,11 @@ class RandomisedPlan(Plan):
     def __init__(
         self, label: str, seed: int, photos: Sequence[np.ndarray], mesh: HandMesh | None = None
     ) -> None:
-        super().__init__(label, seed)
+        usual, Stage.tilts = Stage.tilts, TILTS
+        try:
+            super().__init__(label, seed)
+        finally:
+            Stage.tilts = usual
         self.mesh = mesh
         rng = np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, 1703])
         self.photos, self.rng = photos, rng

@@ -11,6 +11,7 @@ import json
 import struct
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ class HandMesh:
 
         def bend(finger: str, degrees: np.ndarray, first: int) -> None:
             chain = [name for name in self.names if name.startswith(finger)]
-            for k, (parent, child) in enumerate(zip(chain, chain[1:], strict=False)):
+            for k, (parent, child) in enumerate(pairwise(chain)):
                 p, c = at[parent], at[child]
                 local = np.linalg.inv(self.bind[p]) @ self.bind[c]
                 moved[c] = moved[p] @ local
@@ -231,7 +232,7 @@ def painted(
         cv2.fillConvexPoly(cover, shape, 255, cv2.LINE_8, 4)
     picture = cv2.GaussianBlur(picture, (0, 0), 1.2)
     weight = cv2.GaussianBlur(cover.astype(np.float32) / 255, (0, 0), 1.2)
-    picture /= np.maximum(weight, 1e-3)[..., None]
+    picture = picture / np.maximum(weight, 1e-3)[..., None]
     small = (SIDE, SIDE)
     picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA) * look.grain[..., None]
     hull = cv2.resize(cover.astype(np.float32) / 255, small, interpolation=cv2.INTER_AREA)

@@ -4,7 +4,7 @@
     python scripts/train_tabletop.py frames     # a 2D network learns from single frames
     python scripts/train_tabletop.py clips      # it is inflated and learns from clips
     python scripts/train_tabletop.py clips --start scratch | flat | shuffled
-    python scripts/train_tabletop.py draw --photos DIR    # and clips with photographs in them
+    python scripts/train_tabletop.py draw --photos DIR --hand GLB    # and randomised clips
     python scripts/train_tabletop.py adapt     # the network goes on with these
 
 Everything is kept in --work. `clips` can be interrupted: the same command goes on; what `draw` has
@@ -39,6 +39,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from domain_randomisation import RandomisedPlan, photographs
+from hands import HandMesh
 from torch import Tensor, nn
 
 from gradcam_video.data.augment import Augment
@@ -59,7 +60,7 @@ from gradcam_video.training.run_dir import Intervals
 OUT = Path(__file__).parents[1] / "gradcam_video" / "models" / "weights" / "tabletop.safetensors"
 PICTURES = OUT.with_stem("frames2d")
 TRAIN_SEEDS, VALID_SEEDS, FRAME_SEEDS = 1_000_000_000, 500_000_000, 2_000_000_000
-MIXED_SEEDS = 3_000_000_000
+MIXED_SEEDS = 4_000_000_000
 DRAWN = 240  # a scene is painted at this side and scaled down, as a real clip is read
 SIDE = 120  # side of the stored clips: the network sees a window of 112 somewhere in it
 MIXED_SIDE = 128  # of those for `adapt`, which are cut to 0.6 of it and more
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument(
         "--photos", type=Path, help="a folder of jpg pictures, see docs/tabletop.md"
     )
+    parser.add_argument("--hand", type=Path, help="the glb of hands.py, with --photos")
     parser.add_argument("--mixed", type=int, default=8_000, help="clips for `adapt`")
     parser.add_argument("--steps", type=int, default=2_000, help="of `adapt`")
     parser.add_argument("--start", choices=STARTS, default="inflated")
@@ -96,8 +98,8 @@ def main() -> None:
         draw_clips(args.work / "train", args.clips, TRAIN_SEEDS, args.threads)
         draw_clips(args.work / "valid", args.valid, VALID_SEEDS, args.threads)
         draw_frames(args.work / "frames.npz", args.scenes, args.threads)
-        if args.photos:
-            draw_mixed(args.work / "mixed", args.mixed, args.photos, args.threads)
+        if args.photos and args.hand:
+            draw_mixed(args.work / "mixed", args.mixed, args.photos, args.hand, args.threads)
     elif args.what == "frames":
         learn_frames(args.work, args.seed)
     elif args.what == "adapt":
@@ -145,16 +147,16 @@ def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = F
     part.rename(folder / "frames.npy")
 
 
-def _mixed(job: tuple[int, Path]) -> np.ndarray:
+def _mixed(job: tuple[int, Path, Path]) -> np.ndarray:
     """One clip for `adapt`, uint8 (16, MIXED_SIDE, MIXED_SIDE, 3)."""
     cv2.setNumThreads(1)
-    i, photos = job
+    i, photos, hand = job
     seed, label, rate = MIXED_SEEDS + i, FORTY_NAMES[i % len(FORTY_NAMES)], RATE
     plan: Plan
     if is_randomised(i):
         rng = np.random.default_rng(seed)
-        plan = RandomisedPlan(label, seed, photographs(photos))
-        rate = float(rng.choice([RATE, rng.uniform(3, 6)]))
+        plan = RandomisedPlan(label, seed, photographs(photos), HandMesh.read(hand))
+        rate = float(rng.choice([RATE, rng.uniform(2.5, 7)]))
         tone = plan.tone
     else:
         plan, tone = Plan(label, seed), np.asarray
@@ -177,7 +179,7 @@ def is_randomised(i: int) -> bool:
     return i // len(FORTY_NAMES) % 4 != 3
 
 
-def draw_mixed(folder: Path, count: int, photos: Path, workers: int) -> None:
+def draw_mixed(folder: Path, count: int, photos: Path, hand: Path, workers: int) -> None:
     """`count` clips, classes in turn, into folder/frames.npy; three in four are randomised."""
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "frames.npy").exists():
@@ -187,7 +189,7 @@ def draw_mixed(folder: Path, count: int, photos: Path, workers: int) -> None:
     frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
     started = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [(i, photos) for i in range(count)]
+        jobs = [(i, photos, hand) for i in range(count)]
         for i, clip in enumerate(pool.map(_mixed, jobs, chunksize=10)):
             frames[i] = clip
             if i % 500 == 499:

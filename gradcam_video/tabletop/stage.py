@@ -38,6 +38,8 @@ class Stage:
 
     wander = 0.26
     """How far from the middle of the picture the action may be, in short sides."""
+    tilts = (0.22, 0.95)
+    """How far down the camera looks, at least and at most, in radians."""
 
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
@@ -47,7 +49,7 @@ class Stage:
         self.whole = False
         self.both = False
         self.moves: dict[str, Where] = {}
-        self.pitch = rng.uniform(0.22, 0.95)
+        self.pitch = rng.uniform(*self.tilts)
         self.distance = rng.uniform(0.62, 0.95)
         self.focal = rng.uniform(1.4, 1.75)
         self.right = np.array([1.0, 0, 0])
