@@ -61,7 +61,7 @@ def picture(path: Path) -> np.ndarray | None:
     """uint8 (h, w, 3) BGR; None where it is no picture that can be read."""
     if path.suffix != ".exr":
         return cv2.imread(str(path), cv2.IMREAD_COLOR)
-    import OpenEXR  # ty: ignore[unresolved-import]
+    import OpenEXR  # ty: ignore[import-not-found]
 
     channels = OpenEXR.File(str(path)).channels()
     name = next(name for name in ("RGB", "RGBA") if name in channels)

@@ -8,6 +8,7 @@ from pathlib import Path
 from gradcam_video.attribution.api import explain
 from gradcam_video.data.clip import read_clip
 from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.models.model_names import ON_REAL_CLIPS
 from gradcam_video.models.registry import load_model
 
 
@@ -31,4 +32,5 @@ def test_real_clips(shared_data: Path) -> None:
         first, fifth = first + (top[0] == true), fifth + (true in top)
         print(f"{row['file']:24} {true:52} {'=' if top[0] == true else top[0]}")
     print(f"top-1 {first} of 14, top-5 {fifth} of 14")
+    assert (first, fifth, len(rows)) == ON_REAL_CLIPS  # which `gradcam-video explain` says
     assert first >= 4 and fifth >= 5  # by chance, 4 are right once in 3,000 tries

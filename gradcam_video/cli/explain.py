@@ -18,7 +18,7 @@ from ..data.labels import find_label
 from ..errors import BadInput, one_line
 from ..explanation import Explanation
 from ..geometry import SCOPES
-from ..models.model_names import AUTO, KNOW_SOMETHING, SHIPPED
+from ..models.model_names import AUTO, KNOW_SOMETHING, ON_REAL_CLIPS, SHIPPED
 from ..models.video_model import VideoModel
 from ..progress_bar import progress
 from ..show.captions import short_answer
@@ -279,8 +279,10 @@ def _say_model(model: VideoModel, synthetic: bool) -> None:
     print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)
     if model.name in SHIPPED and not synthetic:
         best, accuracy = next(iter(KNOW_SOMETHING.items()))
+        first, five, clips = ON_REAL_CLIPS
         print(
-            f"for a network trained on real videos add --model {AUTO}: {best} (Something-Something "
-            f"V2, {accuracy} % right by its authors), downloaded once",
+            f"of {clips} real clips tabletop names {first} rightly ({five} among its first five); "
+            f"for a network trained on real videos add --model {AUTO}: {best}, {accuracy} % right "
+            "on Something-Something V2 by its authors, downloaded once",
             file=sys.stderr,
         )
