@@ -139,8 +139,8 @@ class HandMesh:
         bend("thumb", np.array(rest) + jitter[4, :2], 0)
         m = moved @ np.linalg.inv(self.bind)  # (J, 4, 4)
         solid = np.concatenate([self.points, np.ones((len(self.points), 1))], 1)
-        each = np.einsum("jab,vb->vja", m[:, :3], solid)
-        return np.einsum("vj,vja->va", self.weights, each)
+        blended = np.tensordot(self.weights, m[:, :3], 1)  # (V, 3, 4)
+        return (blended @ solid[..., None])[..., 0]
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,6 @@ def painted(
     scale = double * SIDE / REACH
     flat = np.stack([corners[..., 0] * scale, -corners[..., 1] * scale], -1) + double * SIDE / 2
     picture = np.zeros((double * SIDE, double * SIDE, 3), np.float32)
-    cover = np.zeros(picture.shape[:2], np.uint8)
     nails = np.zeros(len(points), dtype=bool)
     for finger in (*FINGERS, "thumb"):
         tip = mesh.points[mesh.weights[:, at[f"{finger}-phalanx-distal"]] > 0.5]
@@ -226,10 +225,11 @@ def painted(
     colours = skin * np.where(nail, 1.12, 1.0)[:, None] + np.where(nail, 10, 0)[:, None]
     colours = colours * shade[:, None] ** np.array([0.85, 1.0, 1.1])  # shadows on skin are red
     order = np.argsort(corners[..., 2].mean(1))
-    for f in order[normals[order, 2] > -0.05]:
-        shape = np.rint(flat[f] * 16).astype(np.int32)
-        cv2.fillConvexPoly(picture, shape, colours[f].tolist(), cv2.LINE_8, 4)
-        cv2.fillConvexPoly(cover, shape, 255, cv2.LINE_8, 4)
+    order = order[normals[order, 2] > -0.05]
+    shapes = np.rint(flat[order] * 16).astype(np.int32)
+    for shape, colour in zip(shapes, colours[order].tolist(), strict=True):
+        cv2.fillConvexPoly(picture, shape, colour, cv2.LINE_8, 4)
+    cover = (picture.max(-1) > 0).astype(np.uint8) * 255
     picture = cv2.GaussianBlur(picture, (0, 0), 1.2)
     weight = cv2.GaussianBlur(cover.astype(np.float32) / 255, (0, 0), 1.2)
     picture = picture / np.maximum(weight, 1e-3)[..., None]
