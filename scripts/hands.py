@@ -229,7 +229,7 @@ def painted(
     shapes = np.rint(flat[order] * 16).astype(np.int32)
     for shape, colour in zip(shapes, colours[order].tolist(), strict=True):
         cv2.fillConvexPoly(picture, shape, colour, cv2.LINE_8, 4)
-    cover = (picture.max(-1) > 0).astype(np.uint8) * 255
+    cover = (picture[..., 0] > 0).astype(np.uint8) * 255
     picture = cv2.GaussianBlur(picture, (0, 0), 1.2)
     weight = cv2.GaussianBlur(cover.astype(np.float32) / 255, (0, 0), 1.2)
     picture = picture / np.maximum(weight, 1e-3)[..., None]
