@@ -27,8 +27,9 @@ from gradcam_video.errors import BadInput
 from gradcam_video.files import atomic_write
 from gradcam_video.models import huggingface as hub
 from gradcam_video.models import i3d_c3d as zoo
+from gradcam_video.models import transnet
 from gradcam_video.models.inflation import inflate
-from gradcam_video.models.model_names import KINETICS, SHIPPED
+from gradcam_video.models.model_names import CUT_FINDERS, KINETICS, SHIPPED
 from gradcam_video.models.tabletop_net import network as tabletop_network
 from gradcam_video.models.video_model import VideoModel
 
@@ -165,6 +166,8 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
         ),
         (8, 36, 72),
     ),
+    # It has as many classes as frames.
+    "transnetv2": (partial(transnet.TransNetV2, filters=2, hidden=16), (K, *transnet.SIZE)),
 }
 
 
@@ -174,7 +177,9 @@ def small(name: str, seed: int = 0) -> VideoModel:
     torch.manual_seed(seed)
     net = build().eval().requires_grad_(False)
     labels = [f"class {k}" for k in range(K)]
-    return VideoModel(net, labels, size=(size[0], size[1]), frames=frames, name=name, quiet=True)
+    layer = transnet.LAYER if name == transnet.NAME else None
+    options: dict[str, Any] = {"size": (size[0], size[1]), "frames": frames, "cam_layer": layer}
+    return VideoModel(net, labels, name=name, quiet=True, **options)
 
 
 def clips(model: VideoModel, n: int) -> Tensor:
@@ -235,7 +240,7 @@ def page(found: dict[str, dict[str, str]]) -> str:
 
 def main() -> int:
     """Write the page."""
-    assert set(SMALL) >= {"tabletop", *KINETICS, *zoo.ZOO, *hub.HUB} and "tabletop" in SHIPPED
+    assert set(SMALL) >= {"tabletop", *KINETICS, *zoo.ZOO, *hub.HUB, *CUT_FINDERS} and "tabletop" in SHIPPED
     found = {}
     for name in SMALL:
         found[name] = refusals(name)

@@ -30,9 +30,10 @@ FRAMES = 100
 FPS = 25.0  # films have 24 to 30; the authors take the frames as they are
 LABELS = tuple(f"cut after frame {t}" for t in range(FRAMES))
 DILATIONS = (1, 2, 4, 8)  # frames between the taps of the four filters in time
-FILTERS, STAGES = 16, 3
+STAGES = 3
+LAYER = f"stages.{STAGES - 1}"  # 3 × 6 cells for each frame; two branches go round it
 WINDOW = 101  # frames that a frame is compared with: itself and 50 on each side
-COMPARED, HIDDEN = 128, 1024
+COMPARED = 128
 BINS = 8  # of each colour
 
 
@@ -105,18 +106,22 @@ class TransNetV2(nn.Module):
 
     Of a gradual change its middle frame is meant. Each logit stands alone (sigmoid). The second
     head of the paper, for all frames of a change, served training alone, and is left out.
+
+    Args:
+        filters: of each dilation in the first stage; each later stage has twice as many.
+        hidden: width of the layer before the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, filters: int = 16, hidden: int = 1024) -> None:
         super().__init__()
-        widths = [FILTERS * 2**i for i in range(STAGES)]
+        widths = [filters * 2**i for i in range(STAGES)]
         wide = [len(DILATIONS) * width for width in widths]
         self.stages = nn.ModuleList(map(Stage, [3, *wide[:-1]], widths))
         self.projection = nn.Linear(sum(wide), COMPARED)
         self.features, self.colours = Likeness(), Likeness()
         cells = (SIZE[0] // 2**STAGES) * (SIZE[1] // 2**STAGES)  # 3 × 6
-        self.hidden = nn.Linear(2 * COMPARED + wide[-1] * cells, HIDDEN)
-        self.classifier = nn.Linear(HIDDEN, 1)
+        self.hidden = nn.Linear(2 * COMPARED + wide[-1] * cells, hidden)
+        self.classifier = nn.Linear(hidden, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         colours = self.colours(histograms(x))
@@ -199,7 +204,7 @@ def video_model(
     return VideoModel(
         net,
         labels or LABELS,
-        cam_layer=cam_layer or f"stages.{STAGES - 1}",
+        cam_layer=cam_layer or LAYER,
         preprocessing=pixels,
         frames=FRAMES,
         fps=FPS,

@@ -29,7 +29,7 @@ from ..models.checkpoints import SHIPPED_WEIGHTS
 from ..models.construction import global_draws
 from ..models.huggingface import HUB
 from ..models.i3d_c3d import ZOO
-from ..models.model_names import INFLATABLE, KINETICS, PACKAGED
+from ..models.model_names import CUT_FINDERS, INFLATABLE, KINETICS, PACKAGED
 from ..models.registry import BUILDERS, load_model
 from ..models.video_model import VideoModel
 
@@ -301,7 +301,7 @@ def build(
 def _architecture(network: Network) -> dict[str, Any]:
     """What `save_model` needs to build the network again."""
     name = network.name
-    if name in (*KINETICS, *ZOO, *HUB):
+    if name in (*KINETICS, *ZOO, *HUB, *CUT_FINDERS):
         return {"name": name}
     if name in INFLATABLE or name in PACKAGED:
         inflation = {"weights": network.inflation, "padding": network.padding}
