@@ -4,7 +4,8 @@
     python scripts/score_cuts.py FOLDER … --write         # clips of yours, too; docs/cuts.md
 
 A splice is 100 frames at 25 a second: a shot up to a random frame, then a shot of another film. A
-*hard* cut lies between two frames; a *dissolve* blends the shots over 8 to 24 frames; a *fade* goes
+*hard* cut lies between two frames; with a *flash* some other frame is white, as in the light of a
+camera; a *dissolve* blends the shots over 8 to 24 frames; a *fade* goes
 to black and comes back over as many. The truth of a gradual change is its middle frame, which the
 network was taught to name, and the whole of it.
 
@@ -47,7 +48,7 @@ OWN_CUTS = {
     "bikes.mp4": ((29, 29), (75, 75), (136, 136), (186, 186), (241, 241)),
     "nasa_13013.mp4": ((126, 150), (201, 201)),
 }
-KINDS = {"hard": 240, "dissolve": 80, "fade": 40}  # how many of each
+KINDS = {"hard": 240, "flash": 40, "dissolve": 80, "fade": 40}  # how many of each
 LONGEST = 24
 
 
@@ -105,7 +106,7 @@ def shots_of(path: Path) -> list[Shot]:
 
 def splice(rng: np.random.Generator, kind: str, a: Shot, b: Shot) -> Splice | None:
     """Two shots joined at random; None where they are too short."""
-    length = 1 if kind == "hard" else int(rng.integers(8, LONGEST + 1))
+    length = 1 if kind in ("hard", "flash") else int(rng.integers(8, LONGEST + 1))
     # Change after `first`; in a gradual one both shots run on through it.
     lowest = max(EDGE, FRAMES - length + 1 - len(b.frames) - 1)
     highest = min(FRAMES - EDGE - length, len(a.frames) - length)
@@ -127,6 +128,10 @@ def splice(rng: np.random.Generator, kind: str, a: Shot, b: Shot) -> Splice | No
         mixed = one * np.clip(1 - 2 * share, 0, 1) + two * np.clip(2 * share - 1, 0, 1)
     else:
         mixed = one * (1 - share) + two * share
+    if kind == "flash":
+        far = [t for t in range(10, FRAMES - 10) if abs(t - first) > 12]
+        t = int(rng.choice(far))
+        mixed[t] = 0.2 * mixed[t] + 0.8 * 255
     films = a.film, b.film
     return Splice(kind, films, mixed.round().astype(np.uint8), first, first + length - 1)
 
@@ -302,6 +307,7 @@ def where(rows: Sequence[dict[str, Any]]) -> list[str]:
 def page(found: dict[str, Any], command: str) -> str:
     """docs/cuts.md."""
     rows, still = found["splices"], found["without a cut"]
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     sure = [row["probability"] > 0.5 for row in rows if row["kind"] == "hard"]
     editors = [
         f"| `{row['film']}` | {row['first']} | {row['last'] - row['first'] + 1} | "
@@ -334,12 +340,13 @@ def page(found: dict[str, Any], command: str) -> str:
             "",
             f"`{command}`, {found['date']}, {found['cores']} CPU cores: {len(rows)} splices of",
             f"{found['shots']} shots from {len(found['films'])} real films; no cut nearer than",
-            f"{EDGE} frames to an end. A *dissolve* takes 8 to 24 frames, and so does a *fade* to",
-            "black and back. The map is Grad-CAM's at the last stage, 3 × 6 cells in each frame;",
+            f"{EDGE} frames to an end. With a *flash* another frame, 13 or more away, is nearly",
+            "white. A *dissolve* takes 8 to 24 frames, and so does a *fade* to black and back. The",
+            "map is Grad-CAM's at the last stage, 3 × 6 cells in each frame;",
             "its frame is the one with the largest sum. The network was taught to name the middle",
             "frame of a gradual change.",
             "",
-            *(line for kind in KINDS for line in table(rows, kind)),
+            *(line for kind in kinds for line in table(rows, kind)),
             f"Of the hard cuts {percent(float(np.mean(sure)))} have a probability above one half.",
             f"In {still['shots']} shots without a cut no frame has more than",
             f"{still['highest probability']:.2f}, and the map of *cut after frame t* is strongest",
@@ -359,8 +366,8 @@ def page(found: dict[str, Any], command: str) -> str:
             "  the cut, too. Where a window has two cuts, both classes may have the map of one.",
             "  `--method gradcam-per-step` weighs each frame by itself: its map stays in the frame",
             "  that is asked for, cut or no cut.",
-            "- **The frame of a hard cut is easy**: pixels alone find it. Gradual changes are",
-            "  where a network is needed.",
+            "- **The frame of a hard cut is easy**: pixels alone find it. A flash fools them, and",
+            "  gradual changes leave no single frame that stands out.",
             "- **The map misses what goes round it.** The network also compares colour histograms",
             "  and whole frames with their neighbours. Every output says so: *sees one of 3 paths*",
             "  and what the logit is without the layer.",
@@ -411,6 +418,7 @@ def figure(model: gv.VideoModel, shots: Sequence[Shot], path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="clips of yours, one shot each")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of splices")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -426,9 +434,9 @@ def main() -> int:
     print(f"{len(shots)} shots of {len(films)} films: {', '.join(films)}", file=sys.stderr)
     model = gv.load_model("transnetv2")
     began, rows = time.perf_counter(), []
-    for kind, count in KINDS.items():
+    for kind in options.kinds:
         rng = np.random.default_rng(options.seed)
-        for made in splices(shots, kind, round(count * options.scale), options.seed):
+        for made in splices(shots, kind, round(KINDS[kind] * options.scale), options.seed):
             rows.append(judged(model, made, rng))
             if options.out:  # what is done is not lost
                 options.out.write_text(json.dumps(rows) + "\n", encoding="utf-8")

