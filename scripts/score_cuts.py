@@ -377,6 +377,10 @@ def page(found: dict[str, Any], command: str) -> str:
             "The map of a hard cut, in its frame, × a uniform map:",
             "",
             *where(rows),
+            "A cut changes the whole picture, and the map is nearly the same everywhere. The three",
+            "poolings make 3 rows of cells of 24 of the 27 rows of pixels: the lowest three reach",
+            "a cell only through the filters beside them.",
+            "",
         ]
     )
 
