@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .attribution.api import METHODS, explain
     from .attribution.long_video import explain_windows
     from .attribution.targets import difference, similarity
+    from .data.annotated_videos import AnnotatedVideos
     from .data.clip import Clip, read_clip, read_windows
     from .data.datasets import SomethingSomething
     from .data.ground_truth import Truth
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .errors import BadInput
     from .explanation import Explanation
     from .lessons import check, facts
+    from .metrics.scoring import score
     from .models.checkpoints import save_model
     from .models.inflation import inflate
     from .models.registry import known_models, load_model
@@ -46,6 +48,7 @@ __all__ = [
     "FORTY_NAMES",
     "METHODS",
     "TEMPLATES",
+    "AnnotatedVideos",
     "BadInput",
     "ClassLabel",
     "Clip",
@@ -67,6 +70,7 @@ __all__ = [
     "read_clip",
     "read_windows",
     "save_model",
+    "score",
     "similarity",
     "tabletop",
 ]
@@ -76,6 +80,7 @@ _HOMES = {
     "FORTY_NAMES": "data.labels",
     "METHODS": "attribution.api",
     "TEMPLATES": "data.labels",
+    "AnnotatedVideos": "data.annotated_videos",
     "BadInput": "errors",
     "ClassLabel": "data.labels",
     "Clip": "data.clip",
@@ -97,6 +102,7 @@ _HOMES = {
     "read_clip": "data.clip",
     "read_windows": "data.clip",
     "save_model": "models.checkpoints",
+    "score": "metrics.scoring",
     "similarity": "attribution.targets",
 }
 _ROOMS = (

@@ -14,7 +14,8 @@ from PIL import Image
 import gradcam_video as gv
 from gradcam_video.cli import main
 from gradcam_video.data.annotated_videos import AnnotatedVideos
-from gradcam_video.data.annotations import entries, read_annotations
+from gradcam_video.data.annotation_files import read_annotations
+from gradcam_video.data.json_entries import entries
 from gradcam_video.data.ground_truth import Truth
 from gradcam_video.errors import BadInput
 from gradcam_video.metrics.per_clip import score_clip
@@ -204,7 +205,7 @@ def test_boxes_of_another_size_are_refused(tmp_path: Path, boxes: Path) -> None:
 
 
 def test_entries_of_any_size_come_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("gradcam_video.data.annotations.WINDOW", 7)  # every token is cut somewhere
+    monkeypatch.setattr("gradcam_video.data.json_entries.WINDOW", 7)  # every token is cut somewhere
     content = {
         "a": [1.5, -2e-3, {"b": 'x"}{,'}],
         "ü ✋": 12345,

@@ -80,8 +80,8 @@ def say(text: str) -> None:
 
 
 def report_failures(failures: Mapping[str, str]) -> None:
-    """Which clips could not be read."""
+    """Which clips could not be read, or scored."""
     if failures:
-        say(f"{len(failures)} clips could not be read and were left out:")
+        say(f"{len(failures)} clips could not be used and were left out:")
     for name, reason in failures.items():
         say(f"  {name}: {reason}")

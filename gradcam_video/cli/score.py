@@ -18,7 +18,7 @@ from ..files import json_text
 from ..metrics.localisation import ALIGNS
 from ..metrics.scoring import score
 from ..models.video_model import VideoModel
-from .options import add_model_options, model_from, sampled_fps, say
+from .options import add_model_options, model_from, report_failures, sampled_fps, say
 
 _LINES = (
     ("energy_normalised", "energy, oracle-normalised"),
@@ -51,6 +51,7 @@ _GROUPS = (
     ("camera_all", "camera classes, all clips"),
 )
 _WHO = ("gaussian", "motion", "middle", "uniform", "oracle")
+_OF_VIDEOS = ("label", "labels", "fps", "source_fps")
 
 
 _COLUMNS = (
@@ -109,7 +110,14 @@ def run(options: argparse.Namespace) -> int:
     if options.perturbation_tests < 0:
         raise BadInput(f"--perturbation-tests {options.perturbation_tests}: give 0 or more")
     if bool(options.data) == bool(options.truth) or bool(options.videos) != bool(options.truth):
-        raise BadInput("give a data set with --data, or videos with --truth FILE")
+        raise BadInput("give a data set with --data, or videos with --truth FILE, videos first")
+    of_the_other = _OF_VIDEOS if options.data else ("split",)
+    for name in of_the_other:
+        if getattr(options, name) is not None:
+            goes, with_ = ("videos", "--truth") if options.data else ("a data set", "--data")
+            raise BadInput(f"--{name.replace('_', '-')} is for {goes}, with {with_}; leave it out")
+    if options.label is not None and options.labels is not None:
+        raise BadInput("give --label for all videos, or --labels FILE for each, not both")
     method_named(options.method)  # a misspelt one is known before the model is loaded
     model = model_from(options)
     data = _videos(model, options) if options.truth else None
@@ -123,20 +131,28 @@ def run(options: argparse.Namespace) -> int:
         batch=options.batch,
         progress=True,
     )
-    for note in data.notes if data else ():
-        say(note)
+    if data:
+        result["without_truth"] += len(data.missing)
+        result["notes"] = data.notes
+        for note in data.notes:
+            say(note)
+    report_failures(result["failures"])
     print(json_text(result, "the result", indent=2) if options.json else score_table(result))
     return 0
 
 
 def _videos(model: VideoModel, options: argparse.Namespace) -> AnnotatedVideos:
     """The videos with their truth, and their classes as far as they are told."""
-    label = options.label and model.labels[find_label(options.label, model.labels)]
+    classes: dict[str, str] | str | None = None
+    if options.label is not None:
+        classes = model.labels[find_label(options.label, model.labels)]
+    elif options.labels is not None:
+        classes = dict(annotation_rows(Path(options.labels)))
     return AnnotatedVideos(
         options.videos,
         options.truth,
         model.labels,
-        label or (dict(annotation_rows(Path(options.labels))) if options.labels else None),
+        classes,
         frames=model.frames,
         fps=sampled_fps(options.fps, model.fps),
         source_fps=options.source_fps,
@@ -152,12 +168,12 @@ def score_table(result: Mapping[str, Any]) -> str:
     ]
     if result["failures"] or result["without_truth"]:
         lines.append(
-            f"left out: {len(result['failures'])} that could not be read, "
+            f"left out: {len(result['failures'])} that could not be scored, "
             f"{result['without_truth']} without truth"
         )
     for name, title in _GROUPS:
         group = result[name]
-        if group["n"]:
+        if group["n"] and not (name == "all" and group["n"] == result["first"]["n"]):
             lines += ["", f"{title}: {group['n']}", *_group_lines(group), *_test_lines(group)]
     if result["top1"] is not None:
         lines += ["", *_class_lines(result["classes"])]

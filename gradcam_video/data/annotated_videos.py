@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import BadInput
-from .annotations import read_annotations
+from .annotation_files import read_annotations
 from .clip import Clip, open_source, read_clip
 from .ground_truth import Truth
-from .image_folder import find_clips
+from .image_folder import clip_name, find_clips
 from .labels import group_of, normalise_label
+
+CAMERA = ("with your camera", "turning the camera")
+"""What the names of classes hold whose action is the camera's own, see `Truth.whole`."""
+Paths = Sequence[str | os.PathLike[str]] | str | os.PathLike[str]
 
 
 class AnnotatedVideos:
@@ -19,7 +23,7 @@ class AnnotatedVideos:
 
     Args:
         videos: files or folders of frames, or folders with such in them.
-        truth: files of annotations, see `annotations.py`.
+        truth: files of annotations, or a folder of masks, see `annotation_files.py`.
         labels: the classes of the model that is to be scored.
         classes: id -> true class or template; a video that is not among them has none that is
             known. Or one class, of all videos.
@@ -28,16 +32,22 @@ class AnnotatedVideos:
     Attributes:
         ids: the videos' names without ending, which the annotations call them by.
         targets: index into `labels`, or None.
-        notes: a line for each thing that was left out.
+        missing: the videos without annotation; they are left out.
+        notes: a line for each thing that was left out, or does not fit. `truth` adds to them.
 
     Raises:
         BadInput: no videos, two of one name, or no annotation for any of them.
+
+    Example:
+        >>> data = AnnotatedVideos("videos", "annotations.json", model.labels)  # doctest: +SKIP
+        >>> data.truth(0).strict().shape  # doctest: +SKIP
+        (16, 240, 427)
     """
 
     def __init__(
         self,
-        videos: Sequence[str | os.PathLike[str]],
-        truth: Sequence[str | os.PathLike[str]],
+        videos: Paths,
+        truth: Paths,
         labels: Sequence[str],
         classes: Mapping[str, str] | str | None = None,
         *,
@@ -48,27 +58,35 @@ class AnnotatedVideos:
         self.labels = tuple(labels)
         self.frames, self.fps, self.source_fps = frames, fps, source_fps
         self.paths: dict[str, Path] = {}
-        for path in (clip for video in videos for clip in find_clips(video)):
-            id_ = path.name if path.is_dir() else path.stem
-            if self.paths.setdefault(id_, path) != path:
+        for path in (clip for video in _listed(videos) for clip in find_clips(video)):
+            id_ = clip_name(path) if path.is_dir() else path.stem
+            if self.paths.setdefault(id_, path).absolute() != path.absolute():
                 raise BadInput(f"{path}: its name is that of {self.paths[id_]}; rename one of them")
-        annotations = read_annotations([Path(file) for file in truth], self.paths)
+        files = [Path(file) for file in _listed(truth)]
+        annotations = read_annotations(files, self.paths)
         self.annotated = annotations.found
         self.notes = list(annotations.notes)
+        self.missing = [id_ for id_ in self.paths if id_ not in self.annotated]
         if annotations.others:
-            self.notes.append(f"annotations of {annotations.others} other videos are not used")
-        missing = [id_ for id_ in self.paths if id_ not in self.annotated]
+            # Where all is found, the rest of a file is not read.
+            count = f"{annotations.others} other" if self.missing else "other"
+            self.notes.append(f"annotations of {count} videos are not used")
         if not self.annotated:
+            more = f" and {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
             first = f"; {self.notes[0]}" if self.notes else ""
             raise BadInput(
-                f"{', '.join(map(str, truth))}: nothing about {missing[0]}"
-                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}: videos are "
+                f"{', '.join(map(str, files))}: nothing about {self.missing[0]}{more}: videos are "
                 f"called by their names without ending{first}"
             )
-        self.notes += [f"{self.paths[id_]}: no annotation; it is left out" for id_ in missing]
+        self.notes += [f"{self.paths[id_]}: no annotation; it is left out" for id_ in self.missing]
         self.ids = [id_ for id_ in self.paths if id_ in self.annotated]
         if isinstance(classes, str):
             classes = dict.fromkeys(self.ids, classes)
+        elif classes and not classes.keys() & set(self.ids):
+            self.notes.append(
+                f"none of the {len(classes)} labels is of these videos, the first is of "
+                f"{next(iter(classes))!r}: labels are found by the videos' names without ending"
+            )
         self.targets = [self._target(id_, classes or {}) for id_ in self.ids]
 
     def _target(self, id_: str, classes: Mapping[str, str]) -> int | None:
@@ -90,8 +108,21 @@ class AnnotatedVideos:
         """Reads clip i."""
         return read_clip(self.paths[self.ids[i]], self.frames, self.fps, source_fps=self.source_fps)
 
-    def truth(self, i: int, clip: Clip | None = None) -> Truth | None:
+    def truth(self, i: int, clip: Clip | None = None) -> Truth:
         """What is known about the frames of clip i, see `Annotated.truth`."""
-        id_ = self.ids[i]
-        times = open_source(self.paths[id_], self.source_fps).times
-        return self.annotated[id_].truth(self.clip(i) if clip is None else clip, times)
+        id_, target = self.ids[i], self.targets[i]
+        clip = self.clip(i) if clip is None else clip
+        video = open_source(self.paths[id_], self.source_fps)
+        name = "" if target is None else normalise_label(self.labels[target])
+        camera = any(words in name for words in CAMERA)
+        found: list[str] = []
+        truth = self.annotated[id_].truth(clip, video, found, camera)
+        if camera and truth.action is None:
+            found.append(f"{id_}: the camera acts, so only *when* could be scored: nobody said it")
+        self.notes += [note for note in found if note not in self.notes]
+        return truth
+
+
+def _listed(paths: Paths) -> Sequence[str | os.PathLike[str]]:
+    """One path, or several."""
+    return [paths] if isinstance(paths, str | os.PathLike) else paths

@@ -71,7 +71,7 @@ class ImageFolder:
     """A folder of numbered images; it offers what `VideoFile` does.
 
     That is `times` and `end` (seconds), `holes`, `note`, `to_screen`, and `read`, which gives some
-    frames.
+    frames. And `rate`, how many images are a second, and `numbers`.
     """
 
     to_screen = None  # pictures are RGB already
@@ -92,9 +92,9 @@ class ImageFolder:
                 "like 00001.jpg"
             )
         self._files = [path / file for file in files]
-        rate = source_fps or FOLDER_FPS
-        self.times = np.arange(len(files)) / rate
-        self.end = len(files) / rate
+        self.rate = source_fps or FOLDER_FPS
+        self.times = np.arange(len(files)) / self.rate
+        self.end = len(files) / self.rate
 
     def read(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
         """Reads some images; the same contract as `VideoFile.read`."""
@@ -117,6 +117,11 @@ class ImageFolder:
             pictures[k] = picture
         assert pictures is not None
         return pictures, wanted, ""
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The numbers in the files' names, rising: (n,); int64, or objects where one is longer."""
+        return np.array([int(re.findall(r"\d+$", file.stem)[0]) for file in self._files])
 
     @cached_property
     def _levels(self) -> tuple[float, float]:

@@ -249,7 +249,7 @@ def summary(scores: Sequence[ClipScore]) -> dict[str, Any]:
         "all": _group(plain),
         "camera_right": _group([s for s in camera if s.right]),
         "camera_all": _group(camera),
-        "classes": _per_class(scores),
+        "classes": _per_class([s for s in scores if not s.unknown]),
     }
 
 
