@@ -84,4 +84,4 @@ def report_failures(failures: Mapping[str, str]) -> None:
     if failures:
         say(f"{len(failures)} clips could not be used and were left out:")
     for name, reason in failures.items():
-        say(f"  {name}: {reason}")
+        say(f"  {reason if reason.startswith(f'{name}:') else f'{name}: {reason}'}")

@@ -156,7 +156,7 @@ def _read_csv(path: Path, wanted: Collection[str], result: Annotations) -> None:
                 moments = float(row[start]), float(row[end])
             else:
                 moments = float(int(row[first]) - 1), float(int(row[last]) - 1)
-            if not (0 <= moments[0] and math.isfinite(moments[1])):
+            if not (moments[0] >= 0 and math.isfinite(moments[1])):
                 raise ValueError("frames count from 1, seconds from 0")
             if moments[0] > moments[1]:
                 raise ValueError("its end lies before its beginning")
