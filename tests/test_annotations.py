@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -320,6 +321,25 @@ def test_jpgs_of_another_rate_show_what_was_on_screen(tmp_path: Path, boxes: Pat
     video = film(tmp_path / "30" / "7", 40)
     data = annotated(video, boxes, frames=40, fps=None, source_fps=30)
     assert first_columns(data.truth(0), "hand") == [10 + k * 12 // 30 for k in range(40)]
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mp4", "mpeg4"), ("webm", "libvpx-vp9")])
+@pytest.mark.parametrize("rate", [12, 30])
+def test_a_film_shows_what_was_on_screen(
+    tmp_path: Path, boxes: Path, ending: str, codec: str, rate: int
+) -> None:
+    """A webm's times are whole milliseconds: 0.083 s is the second frame."""
+    path = tmp_path / f"7.{ending}"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate)
+        stream.width = stream.height = SIDE
+        stream.pix_fmt = "yuv420p"
+        for k in range(rate):
+            picture = np.full((SIDE, SIDE, 3), 5 * k, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+    data = annotated(path, boxes, frames=rate, fps=None)
+    assert first_columns(data.truth(0), "hand") == [10 + k * 12 // rate for k in range(rate)]
 
 
 def test_boxes_are_scaled_to_frames_that_are_larger_than_the_originals(
