@@ -192,6 +192,8 @@ def damaged(frames: list[dict[str, Any]], what: str) -> list[dict[str, Any]]:
         frames[4]["labels"][0]["box2d"] = {"x1": 50, "x2": 20, "y1": 0, "y2": 9}
     elif what == "a box without a corner":
         del frames[4]["labels"][0]["box2d"]["x1"]
+    elif what == "a corner that is no pixel":
+        frames[4]["labels"][0]["box2d"]["x2"] = 10**400
     elif what == "labels of another shape":
         frames[4]["labels"] = ["hand"]
     elif what == "a frame twice":
@@ -214,6 +216,7 @@ def damaged(frames: list[dict[str, Any]], what: str) -> list[dict[str, Any]]:
             4,
         ),
         ("a box without a corner", "the first 7/0005.jpg: 'x1' is missing", 4),
+        ("a corner that is no pixel", "the first 7/0005.jpg: int too large", 4),
         ("labels of another shape", "the first 7/0005.jpg: it is not written as it should be", 4),
         ("a nameless frame", "the first no number.jpg: 'no number.jpg' has no number", 4),
         ("a frame twice", "1 frame is annotated twice, the first 7/0005.jpg", None),
@@ -636,6 +639,11 @@ def test_coco_files_are_called_in_many_ways(video: Path, tmp_path: Path, name: s
         ({"id": 99, "file_name": "7/x.jpg"}, "image 99 is left out ('x.jpg' has no number"),
         ({"id": 99}, "image 99 is left out ('file_name' is missing)"),
         ({"id": 99, "file_name": "7/1.jpg", "width": "wide", "height": 2}, "image 99 is left out"),
+        ({"id": 99, "file_name": "7/1.jpg", "width": 1e400, "height": 2}, "image 99 is left out"),
+        (
+            {"id": 99, "file_name": "7/1.jpg", "width": -5, "height": 2},
+            "left out (-5×2 is no size)",
+        ),
     ],
 )
 def test_damaged_coco_images_are_named(

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from ..errors import BadInput
 from .annotations import RATE, Annotated, Annotations, Box
 from .json_entries import entries
 
+SPOILT = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a damaged entry may raise."""
+LARGEST = 100_000
+"""Pixels of a side; a picture of more is none."""
 COCO = frozenset(("images", "annotations", "categories", "videos", "info", "licenses"))
 
 
@@ -60,9 +65,9 @@ def _something_else(path: Path, id_: str, frames: Any, notes: list[str]) -> Anno
         try:
             number = _number(frame["name"])
             found = [_labelled(label) for label in frame.get("labels") or ()]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except SPOILT as error:
             where = frame.get("name", "?") if isinstance(frame, dict) else "?"
-            bad.append(f"{where}: {_reason(error)}")
+            bad.append(f"{shorten(str(where), 100, placeholder=' …')}: {_reason(error)}")
             continue
         if number in boxes:
             twice.append(str(frame["name"]))
@@ -110,7 +115,7 @@ def _reason(error: Exception) -> str:
         return f"{error} is missing"
     if isinstance(error, AttributeError | TypeError):
         return "it is not written as it should be"
-    return str(error)
+    return shorten(str(error), 100, placeholder=" …")
 
 
 def _labelled(label: Mapping[str, Any]) -> Box:
@@ -136,7 +141,7 @@ def _read_coco(path: Path, wanted: Collection[str], result: Annotations) -> None
         images = {image["id"]: image for image in content["images"]}
         names = {c["id"]: str(c["name"]).lower() for c in content.get("categories", ())}
         annotations = list(content["annotations"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, RecursionError, *SPOILT) as error:
         raise BadInput(
             f"{path}: not a json of boxes as COCO's ({type(error).__name__} {error}); it needs "
             "images, annotations and categories"
@@ -156,7 +161,7 @@ def _read_coco(path: Path, wanted: Collection[str], result: Annotations) -> None
             x, y, width, height = (float(v) for v in one["bbox"])
             role = "hand" if names.get(one.get("category_id")) == "hand" else "object"
             boxes[id_][frame].append(_checked(role, x, y, x + width, y + height))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except SPOILT as error:
             result.notes.append(f"{path}: annotation {number} is left out ({_reason(error)})")
     counted = {id_ for key, (id_, _) in places.items() if "frame_id" in images[key]}
     for id_, frames in boxes.items():
@@ -179,7 +184,7 @@ def _placed(
             file = Path(str(image["file_name"]).replace("\\", "/"))
             number = int(image["frame_id"]) if "frame_id" in image else _number(file)
             _size(image)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except SPOILT as error:
             result.notes.append(f"{path}: image {key} is left out ({_reason(error)})")
             continue
         # ID/0001.jpg, or ID_0001.jpg
@@ -198,5 +203,9 @@ def _placed(
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     """Height and width, where they are written."""
-    height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if height and width else None
+    if not (image.get("height") and image.get("width")):
+        return None
+    height, width = int(image["height"]), int(image["width"])
+    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
+        raise ValueError(f"{width}×{height} is no size")
+    return height, width
