@@ -87,5 +87,5 @@ def test_a_real_video_is_told_of_a_better_network(
         assert main(["explain", str(path), "--out", str(out / "x"), "--only", "json"]) == 0
         said = capsys.readouterr().err
         assert "model tabletop" in said
-        assert ("of 14 real clips tabletop names 5 rightly" in said) == told
+        assert ("of 14 real clips it names 5 rightly" in said) == told
         assert ("--model auto" in said) == told

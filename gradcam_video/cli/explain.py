@@ -280,9 +280,11 @@ def _say_model(model: VideoModel, synthetic: bool) -> None:
     if model.name in SHIPPED and not synthetic:
         best, accuracy = next(iter(KNOW_SOMETHING.items()))
         first, five, clips = ON_REAL_CLIPS
-        print(
-            f"of {clips} real clips tabletop names {first} rightly ({five} among its first five); "
-            f"for a network trained on real videos add --model {AUTO}: {best}, {accuracy} % right "
-            "on Something-Something V2 by its authors, downloaded once",
-            file=sys.stderr,
+        words = (
+            f"for a network trained on real videos add --model {AUTO}: {best}, {accuracy} % right"
         )
+        words += " on Something-Something V2 by its authors, downloaded once"
+        if model.name == SHIPPED[0]:
+            score = f"of {clips} real clips it names {first} rightly ({five} among its first five)"
+            words = f"{score}; {words}"
+        print(words, file=sys.stderr)
