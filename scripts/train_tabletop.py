@@ -82,6 +82,7 @@ def main() -> None:
     )
     parser.add_argument("--hand", type=Path, help="the glb of hands.py, with --photos")
     parser.add_argument("--mixed", type=int, default=8_000, help="clips for `adapt`")
+    parser.add_argument("--plain", type=int, default=4_000, help="plain ones besides")
     parser.add_argument("--steps", type=int, default=2_000, help="of `adapt`")
     parser.add_argument("--start", choices=STARTS, default="inflated")
     parser.add_argument("--epochs", type=float, default=10.0)
@@ -99,7 +100,9 @@ def main() -> None:
         draw_clips(args.work / "valid", args.valid, VALID_SEEDS, args.threads)
         draw_frames(args.work / "frames.npz", args.scenes, args.threads)
         if args.photos and args.hand:
-            draw_mixed(args.work / "mixed", args.mixed, args.photos, args.hand, args.threads)
+            draw_mixed(
+                args.work / "mixed", args.mixed, args.plain, args.photos, args.hand, args.threads
+            )
     elif args.what == "frames":
         learn_frames(args.work, args.seed)
     elif args.what == "adapt":
@@ -147,13 +150,13 @@ def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = F
     part.rename(folder / "frames.npy")
 
 
-def _mixed(job: tuple[int, Path, Path]) -> np.ndarray:
+def _mixed(job: tuple[int, Path | None, Path]) -> np.ndarray:
     """One clip for `adapt`, uint8 (16, MIXED_SIDE, MIXED_SIDE, 3)."""
     cv2.setNumThreads(1)
     i, photos, hand = job
     seed, label, rate = MIXED_SEEDS + i, FORTY_NAMES[i % len(FORTY_NAMES)], RATE
     plan: Plan
-    if is_randomised(i):
+    if photos is not None:
         rng = np.random.default_rng(seed)
         plan = RandomisedPlan(label, seed, photographs(photos), HandMesh.read(hand))
         rate = float(rng.choice([RATE, rng.uniform(2.5, 7)]))
@@ -174,26 +177,34 @@ def _mixed(job: tuple[int, Path, Path]) -> np.ndarray:
     return np.stack([shown[int(k)] for k in indices])
 
 
-def is_randomised(i: int) -> bool:
-    """Whether a clip of `draw_mixed` has photographs in it: three in four, all classes alike."""
-    return i // len(FORTY_NAMES) % 4 != 3
+def is_randomised(i: int, count: int) -> bool:
+    """Whether a clip of `draw_mixed` has photographs in it: three in four of the first `count`."""
+    return i < count and i // len(FORTY_NAMES) % 4 != 3
 
 
-def draw_mixed(folder: Path, count: int, photos: Path, hand: Path, workers: int) -> None:
-    """`count` clips, classes in turn, into folder/frames.npy; three in four are randomised."""
+def draw_mixed(
+    folder: Path, count: int, plain: int, photos: Path, hand: Path, workers: int
+) -> None:
+    """Clips for `adapt`, classes in turn, into folder/frames.npy.
+
+    Args:
+        count: so many, of which three in four are randomised.
+        plain: so many more, as Tabletop draws them.
+        photos, hand: see domain_randomisation.py.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "frames.npy").exists():
         return
     part = folder / "frames.part.npy"
-    shape = (count, FRAMES, MIXED_SIDE, MIXED_SIDE, 3)
+    shape = (count + plain, FRAMES, MIXED_SIDE, MIXED_SIDE, 3)
     frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
     started = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [(i, photos, hand) for i in range(count)]
+        jobs = [(i, photos if is_randomised(i, count) else None, hand) for i in range(shape[0])]
         for i, clip in enumerate(pool.map(_mixed, jobs, chunksize=10)):
             frames[i] = clip
             if i % 500 == 499:
-                say(f"{i + 1} of {count} mixed clips drawn", started)
+                say(f"{i + 1} of {shape[0]} mixed clips drawn", started)
     frames.flush()
     part.rename(folder / "frames.npy")
 
@@ -366,11 +377,11 @@ def learn_clips(args: argparse.Namespace) -> None:
 
 
 def adapt(args: argparse.Namespace) -> None:
-    """Train the network on with randomised clips; writes the package's own file."""
+    """Train the network on with randomised clips; writes `--out`, or a file in the work folder."""
     mixed = read_clips(args.work / "mixed")
-    held = 480  # the last twelve of each class are kept back
-    data = Cache(mixed.frames[:-held], mixed.targets[:-held], FORTY_NAMES)
-    valid = Cache(mixed.frames[-held:], mixed.targets[-held:], FORTY_NAMES)
+    held = 480  # the first twelve of each class are kept back, three in four of them randomised
+    data = Cache(mixed.frames[held:], mixed.targets[held:], FORTY_NAMES)
+    valid = Cache(mixed.frames[:held], mixed.targets[:held], FORTY_NAMES)
     begin = args.work / f"inflated-{args.seed}" / "tabletop.safetensors"
     model = load_model(begin if begin.exists() else "tabletop", fast=False)
     recipe = Recipe(
@@ -378,10 +389,12 @@ def adapt(args: argparse.Namespace) -> None:
         batch=16,
         rate=5e-4,
         warmup=0.05,
+        label_smoothing=0.1,
+        dropout=0.2,
         sparse=args.sparse,
         ema=0.998,
         augment=Augment(
-            crop=(0.6, 1.0),
+            crop=(0.55, 1.0),
             brightness=0.25,
             contrast=0.25,
             saturation=0.25,
