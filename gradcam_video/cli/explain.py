@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
                 failed += 1
                 complain(one_line(error, clip.source if isinstance(error, BadInput) else path))
     if failed < len(jobs) + len(problems):
-        _say_model(model, all(is_synthetic(path) for path, _ in jobs))
+        _say_model(model, [path for path, _ in jobs])
     return BAD if failed else OK
 
 
@@ -273,18 +273,18 @@ def _groups(jobs: list[tuple[Path, Path]], size: int) -> Iterator[list[tuple[Pat
         yield jobs[start : start + size]
 
 
-def _say_model(model: VideoModel, synthetic: bool) -> None:
+def _say_model(model: VideoModel, paths: Sequence[Path]) -> None:
     """Which network answered, and for real videos which one knows more."""
     note = f" ({model.remark})" if model.remark else " (UNTRAINED)" if model.untrained else ""
     print(f"model {model.name}{note}, reading layer {model.cam_layer}", file=sys.stderr)
-    if model.name in SHIPPED and not synthetic:
+    if model.name in SHIPPED and not all(map(is_synthetic, paths)):
         best, accuracy = next(iter(KNOW_SOMETHING.items()))
         first, five, clips = ON_REAL_CLIPS
-        words = (
-            f"for a network trained on real videos add --model {AUTO}: {best}, {accuracy} % right"
+        known = f"of {clips} real clips it names {first} rightly ({five} among its first five); "
+        print(
+            known if model.name == "tabletop" else "",
+            f"for a network trained on real videos add --model {AUTO}: {best}, {accuracy} % right ",
+            "on Something-Something V2 by its authors, downloaded once",
+            sep="",
+            file=sys.stderr,
         )
-        words += " on Something-Something V2 by its authors, downloaded once"
-        if model.name == SHIPPED[0]:
-            score = f"of {clips} real clips it names {first} rightly ({five} among its first five)"
-            words = f"{score}; {words}"
-        print(words, file=sys.stderr)

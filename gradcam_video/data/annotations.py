@@ -96,7 +96,7 @@ class Annotated:
                 )
             masks = self._drawn(clip, video, at, known, notes)
         action = self._action(own, clip, video, notes)
-        return Truth(masks, action, whole, frames=len(clip), known=known)
+        return Truth(masks, action, whole, known)
 
     def _numbers_of(
         self, own: np.ndarray, clip: Clip, video: Source, notes: list[str]

