@@ -5,6 +5,8 @@
     python scripts/measured.py training ablations           # what the trainings left in --work
     python scripts/measured.py shortcut --data TEST         # after train_shortcut.py cheat and fair
     python scripts/measured.py learning                     # a training of 1,000 steps, watched
+    python scripts/measured.py beginning                    # that clip's maps before any training
+    python scripts/measured.py direction                    # notebook 03's trainings, longer
 
 `real` is no part of it: it was copied from what `pytest -s tests/test_real_clips.py` prints.
 """
@@ -16,19 +18,33 @@ import contextlib
 import io
 import json
 import os
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
+import safetensors.torch
 import torch
 from train_shortcut import FILES, MARKED, Marked
-from train_tabletop import FRAMES, RATE, learn, read_clips, recipe_for
+from train_tabletop import (
+    FRAMES,
+    MEAN,
+    OUT,
+    RATE,
+    STD,
+    learn,
+    network_to_start_from,
+    read_clips,
+    recipe_for,
+)
 
 import gradcam_video as gv
 from gradcam_video.cli import main as gradcam_video
 from gradcam_video.data.datasets import Item
 from gradcam_video.data.frame_cache import Cache, cache
+from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.models.tabletop_net import SIZE
 from gradcam_video.training.accuracy import evaluate
 
@@ -37,6 +53,8 @@ TEST = "gradcam-video generate TEST --split test --count 2000 --seed 1"
 CLIP = "Moving [something] from left to right", 2017031  # the clip of every notebook
 ABLATION_STEPS, ABLATION_SEED = 1000, 1
 LAMP_CLIPS = 1000
+BEGINNINGS = 40
+DIRECTION_STEPS, DIRECTION_SEEDS = 320, 3
 
 
 def main() -> None:
@@ -154,8 +172,69 @@ def learning(args: argparse.Namespace) -> None:
     )
 
 
+def beginning(args: argparse.Namespace) -> None:
+    """What the map of that clip shows before any training: as many networks as seeds."""
+    label, seed = CLIP
+    scene = gv.tabletop.sample(label, seed)
+    first, last = scene.action
+    shares: list[float | None] = []
+    with tempfile.TemporaryDirectory() as folder:
+        learnt = safetensors.torch.load_file(OUT.with_name("frames2d.safetensors"))
+        torch.save(learnt, Path(folder, "frames.pt"))
+        for start in range(BEGINNINGS):
+            net = network_to_start_from("inflated", Path(folder), start).eval()
+            kinds = {"size": SIZE, "mean": MEAN, "std": STD, "frames": FRAMES, "fps": RATE}
+            model = gv.VideoModel(net, FORTY_NAMES, cam_layer="stage3", **kinds)
+            e = gv.explain(model, scene.clip, classes=[label])
+            curve = e.evidence(label)
+            whole = float(curve.sum())
+            shares.append(round(float(curve[first : last + 1].sum()) / whole, 3) if whole else None)
+    write("beginning", "scripts/measured.py beginning", {"share in the action": shares})
+
+
+def _course(lesson: dict[str, Any], net: torch.nn.Module, seed: int) -> dict[str, Any]:
+    """One training of notebook 03: hits among 50 unseen clips of each pair, every 40 steps."""
+    course: list[dict[str, Any]] = []
+
+    def look(step: int, net: torch.nn.Module) -> None:
+        if step % 40:
+            return
+        row: dict[str, Any] = {"step": step}
+        for pair, what in (((0, 1), "left or right"), ((2, 3), "away or towards")):
+            row[what] = lesson["right_within"](net, pair)[0]
+        if any(len(p.shape) == 5 and p.shape[2] > 1 for p in net.parameters()):
+            row["lopsided"] = round(lesson["lopsided"](net), 4)
+        course.append(row)
+
+    look(0, net)
+    given = {"steps": DIRECTION_STEPS, "seed": seed, "watch": look}
+    losses = lesson["train"](net, lesson["films"], lesson["classes"], **given)
+    return {"seed": seed, "course": course, "loss": [round(loss, 3) for loss in losses]}
+
+
+def direction(args: argparse.Namespace) -> None:
+    """Notebook 03's three networks, trained four times as long as there, by its own cells."""
+    lesson: dict[str, Any] = {}
+    path = Path(__file__).parents[1] / "notebooks" / "03_training.ipynb"
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "also-in-measured" in cell.metadata.get("tags", []):
+            exec(compile(cell.source, f"{path.name}, {cell.id}", "exec"), lesson)
+    starts = {
+        "frames only": lambda seed: lesson["begin"](1, seed),
+        "inflated": lambda seed: lesson["begin"](3, seed),
+        "pushed": lambda seed: lesson["push"](lesson["begin"](3, seed)),
+    }
+    runs: dict[str, Any] = {}
+    for name, start in starts.items():
+        for seed in range(DIRECTION_SEEDS):
+            runs.setdefault(name, []).append(_course(lesson, start(seed), seed))
+            print(name, seed, runs[name][-1]["course"][-1], flush=True)
+    write("direction", "scripts/measured.py direction", {"n": 50, "runs": runs})
+
+
 MAKERS = {
-    maker.__name__: maker for maker in (evaluation, score, training, ablations, shortcut, learning)
+    maker.__name__: maker
+    for maker in (evaluation, score, training, ablations, shortcut, learning, beginning, direction)
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 # A test that asks for one of these fixtures carries the mark.
-MARK_OF = {"browser": "browser", "shared_data": "data"}
+MARK_OF = {"browser": "browser", "camera": "browser", "shared_data": "data"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -40,14 +40,28 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright. Nothing is downloaded: it is the system's own."""
+def launch() -> Iterator[Callable[..., Any]]:
+    """Starts Chromium, driven by Playwright. Nothing is downloaded: it is the system's own."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_api.sync_playwright() as play:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        shown = play.chromium.launch(executable_path=chromium, args=flags)
-        yield shown
-        shown.close()
+        yield lambda *more: play.chromium.launch(executable_path=chromium, args=[*flags, *more])
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[..., Any]) -> Iterator[Any]:
+    """A browser without a camera."""
+    shown = launch()
+    yield shown
+    shown.close()
+
+
+@pytest.fixture(scope="session")
+def camera(launch: Callable[..., Any]) -> Iterator[Any]:
+    """A browser with a camera that films Chromium's test picture, and is allowed to."""
+    shown = launch("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    yield shown
+    shown.close()

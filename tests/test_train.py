@@ -956,6 +956,7 @@ def test_the_real_runs_cost() -> None:
     assert bill["gmac"] == pytest.approx(128.36, abs=0.01)  # IBM's table says 128.36
     assert bill["tflop"] == pytest.approx(3 * 2 * 128.36e-3, rel=0.02)
     assert bill["minutes"] == pytest.approx(bill["tflop"] * 42_614 / 100 / 60)
+    assert bill["gib"] == pytest.approx(1.28, abs=0.02)
     assert recipe.total(42_614) == 33_293
 
 
@@ -967,6 +968,11 @@ def test_cost_of_a_known_network() -> None:
     assert bill["gmac"] * 1e9 == pytest.approx(first + second + head)
     # The gradient of the input is not needed, so the first layer goes twice, the others thrice.
     assert bill["tflop"] * 1e12 == pytest.approx(2 * (2 * first + 3 * (second + head)))
+    # For the way back: the clip, the first layer's output and what ReLU makes of it, two numbers of
+    # each of its channels for the norm, the second layer after ReLU, and its mean for the head.
+    cells = FRAMES * SIDE**2
+    kept = 3 * cells + 2 * 8 * cells + 2 * 8 + 16 * cells // 4 + 16
+    assert bill["gib"] * 2**30 == 4 * kept
 
 
 @pytest.mark.slow

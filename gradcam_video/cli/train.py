@@ -164,7 +164,8 @@ def _estimate(options: argparse.Namespace, network: Network, recipe: Recipe) -> 
     height, width = model.size
     print(f"{network.name}, {bill['parameters'] / 1e6:.1f} million parameters")
     print(f"a clip ({model.frames}×{height}×{width}): {bill['gmac']:.1f} GMAC forward,", end=" ")
-    print(f"{bill['tflop']:.3f} TFLOP forward and back")
+    print(f"{bill['tflop']:.3f} TFLOP forward and back,", end=" ")
+    print(f"{bill['gib']:.2f} GiB kept between (float32)")
     print(f"an epoch ({clips:,} clips): {bill['pflop']:.1f} PFLOP,", end=" ")
     print(f"{bill['minutes']:.1f} minutes at {options.tflops:g} TFLOP/s sustained")
     print(f"the run ({epochs:.1f} epochs, {steps:,} steps of {recipe.batch} clips):", end=" ")

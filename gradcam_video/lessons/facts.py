@@ -74,7 +74,10 @@ def measured(name: str) -> dict[str, Any]:
 
 _POST = "R. Goyal, Visual explanation for video recognition, blog post, 2017"
 _V1 = "Goyal et al., The something something video database, ICCV 2017"
-_V2 = "annotation of Something-Something V2, training split, lengths at 12 frames a second"
+_V2 = (
+    "frames at 12 a second, counted by us in the list of V2's training clips that comes with "
+    "github.com/fubel/stmodeling, something/train_videofolder.txt"
+)
 
 PUBLISHED = {
     "post top-1": Fact(

@@ -364,14 +364,28 @@ def cost(model: VideoModel, clips: int, tflops: float = 100.0) -> dict[str, floa
 
     Returns:
         gmac: 10⁹ multiplications (and additions) of a clip's way forward. tflop: 10¹² operations
-        of its way forward and back. parameters: number. pflop: 10¹⁵ operations of an epoch.
-        minutes: of an epoch.
+        of its way forward and back. gib: 2³⁰ bytes that a clip keeps in memory between forward and
+        back, in float32 (about half of it in half precision). parameters: number. pflop: 10¹⁵
+        operations of an epoch. minutes: of an epoch.
     """
     from torch.utils.flop_counter import FlopCounterMode  # late: it loads torch's compiler
 
     net = copy.deepcopy(model.net).to("meta").train().requires_grad_(True)
     x = torch.empty((1, 3, model.frames, *model.size), device="meta")
-    with FlopCounterMode(display=False) as forward:
+    own = [*net.parameters(), *net.buffers()]
+    weights = {tensor.untyped_storage()._cdata for tensor in own}
+    kept: dict[int, torch.Tensor] = {}  # what autograd saves, each storage once
+
+    def keep(saved: torch.Tensor) -> torch.Tensor:
+        storage = saved.untyped_storage()._cdata
+        if storage not in weights:
+            kept[storage] = saved
+        return saved
+
+    with (
+        FlopCounterMode(display=False) as forward,
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved),
+    ):
         logits = net(x)
     with FlopCounterMode(display=False) as back:
         logits.sum().backward()
@@ -379,6 +393,7 @@ def cost(model: VideoModel, clips: int, tflops: float = 100.0) -> dict[str, floa
     return {
         "gmac": forward.get_total_flops() / 2e9,  # a multiplication and an addition count as two
         "tflop": both / 1e12,
+        "gib": sum(saved.untyped_storage().nbytes() for saved in kept.values()) / 2**30,
         "parameters": sum(p.numel() for p in net.parameters()),
         "pflop": both * clips / 1e15,
         "minutes": both * clips / (tflops * 1e12) / 60,
