@@ -3,6 +3,7 @@
 # make test       the environment, and everything that is checked
 # make figures    the post's fourteen figures and a page to look at them, without a browser
 # make site       the notebooks as pages that need no kernel, in site/
+# make teaching   slides and a page to print, from the notebooks' own figures, in teaching/
 # make colab      every notebook as Colab would run it, with its versions of packages (5 GB more)
 # make bench      this package beside its peers, its start and its player: ratios, printed and stored
 # Needs Python 3.11 to 3.13 and make; PYTHON=python3.12 chooses one.
@@ -23,7 +24,7 @@ LAB := $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' \
 	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 LAB_OPTIONS :=
 
-.PHONY: tutorial check test lint figures site colab bench clean
+.PHONY: tutorial check test lint figures site teaching colab bench clean
 
 tutorial: $(VENV)/.tutorial
 	$(LAB) $(LAB_OPTIONS)
@@ -50,6 +51,9 @@ figures: $(VENV)/.tutorial
 site: $(VENV)/.test
 	$(BIN)/python scripts/build_site.py
 
+teaching: $(VENV)/.test
+	$(BIN)/python scripts/teaching_pages.py
+
 colab: $(VENV)/.test
 	$(BIN)/python scripts/colab_imitation.py
 
@@ -72,4 +76,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
 	@touch $@ $(VENV)/.tutorial
 
 clean:
-	rm -rf $(VENV) .colab figures site build *.egg-info
+	rm -rf $(VENV) .colab figures site teaching build *.egg-info
