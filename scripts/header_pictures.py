@@ -23,7 +23,7 @@ WIDE = 950  # pixels
 
 def main() -> None:
     for path in sorted((ROOT / "notebooks").glob("0[5-79]_*.ipynb")):
-        picture = first_filmstrip(path) if path.name[:2] != "09" else figure_of(path, "three-drawn")
+        picture = first_filmstrip(path, "three-drawn" if path.name.startswith("09") else "")
         small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
         out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"
         with atomic_write(out) as temporary:
@@ -31,22 +31,13 @@ def main() -> None:
         print(out.relative_to(ROOT), small.size)
 
 
-def first_filmstrip(path: Path) -> Image.Image:
-    """A filmstrip is stored as a JPEG, other figures are not."""
+def first_filmstrip(path: Path, cell_id: str = "") -> Image.Image:
+    """The first picture stored as a JPEG, as films are: in the cell of this id, or in any."""
     for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
+        for output in cell.get("outputs", []) if cell_id in ("", cell.id) else []:
             if picture := output.get("data", {}).get("image/jpeg"):
                 return Image.open(BytesIO(base64.b64decode(picture)))
     raise ValueError(f"{path.name} holds no filmstrip: run it first, with scripts/run_notebooks.py")
-
-
-def figure_of(path: Path, cell_id: str) -> Image.Image:
-    """The figure that the cell of this id has stored."""
-    for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []) if cell.id == cell_id else []:
-            if picture := output.get("data", {}).get("image/png"):
-                return Image.open(BytesIO(base64.b64decode(picture))).convert("RGB")
-    raise ValueError(f"{path.name} holds no figure in {cell_id}: run it first")
 
 
 if __name__ == "__main__":
