@@ -32,8 +32,10 @@ def main() -> None:
 
 
 def first_filmstrip(path: Path) -> Image.Image:
-    """A filmstrip is stored as a JPEG, other figures are not."""
+    """The first JPEG that is no sheet of bare clips to bet on; curves are PNGs."""
     for cell in nbformat.read(path, as_version=4).cells:
+        if "bet_sheet(" in cell.source:
+            continue
         for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get("image/jpeg"):
                 return Image.open(BytesIO(base64.b64decode(picture)))
