@@ -286,7 +286,7 @@ MAKERS = {
         beginning,
         direction,
         culprits,
-    )  # fmt: skip
+    )
 }
 
 if __name__ == "__main__":
