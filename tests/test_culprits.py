@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,3 +203,22 @@ def test_a_slider_holds_every_picture_and_needs_nothing_else() -> None:
     assert shown.startswith("<iframe") and "http" not in flip.page
     assert flip.page.count("/9j/") == 2 and 'max="1" value="1"' in flip.page
     assert "Flip(2 pictures" in repr(flip)
+
+
+@pytest.mark.browser
+def test_the_slider_moves_by_key(browser: Any, tmp_path: Path) -> None:
+    clip = gv.tabletop.sample("Opening [something]", 7).clip
+    pages = [bet_sheet([clip], [name], frames=[1, 2]) for name in "ab"]
+    path = tmp_path / "flip.html"
+    path.write_text(Flip(pages, ["first", "<second>"])._repr_html_(), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    inside = page.frame_locator("iframe")
+    source = inside.locator("img").get_attribute("src")
+    assert inside.locator("label").inner_text() == "first"
+    inside.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    assert inside.locator("label").inner_text() == "<second>"
+    assert inside.locator("img").get_attribute("src") != source
+    assert inside.locator("img").evaluate("i => i.naturalWidth") == 700
+    page.close()
