@@ -32,9 +32,15 @@ def main() -> None:
 
 
 def first_filmstrip(path: Path, cell_id: str = "") -> Image.Image:
-    """The first picture stored as a JPEG, as films are: in the cell of this id, or in any."""
+    """The first JPEG (curves are PNGs) that is no sheet of bare clips to bet on.
+
+    Args:
+        cell_id: the cell to look in; any: "".
+    """
     for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []) if cell_id in ("", cell.id) else []:
+        if cell_id not in ("", cell.id) or "bet_sheet(" in cell.source:
+            continue
+        for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get("image/jpeg"):
                 return Image.open(BytesIO(base64.b64decode(picture)))
     raise ValueError(f"{path.name} holds no filmstrip: run it first, with scripts/run_notebooks.py")

@@ -7,6 +7,7 @@
     python scripts/measured.py learning                     # a training of 1,000 steps, watched
     python scripts/measured.py beginning                    # that clip's maps before any training
     python scripts/measured.py direction                    # notebook 03's trainings, longer
+    python scripts/measured.py culprits                     # goes on where it was interrupted
 
 `real` is no part of it: it was copied from what `pytest -s tests/test_real_clips.py` prints.
 """
@@ -19,6 +20,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,10 @@ from gradcam_video.cli import main as gradcam_video
 from gradcam_video.data.datasets import Item
 from gradcam_video.data.frame_cache import Cache, cache
 from gradcam_video.data.labels import FORTY_NAMES
+from gradcam_video.lessons.culprits import examine, packed, resampled
 from gradcam_video.models.tabletop_net import SIZE
+from gradcam_video.tabletop import Plan
+from gradcam_video.tabletop.export import scene_of
 from gradcam_video.training.accuracy import evaluate
 
 FOLDER = Path(gv.__file__).parent / "lessons" / "measured"
@@ -55,6 +60,7 @@ ABLATION_STEPS, ABLATION_SEED = 1000, 1
 LAMP_CLIPS = 1000
 BEGINNINGS = 40
 DIRECTION_STEPS, DIRECTION_SEEDS = 320, 3
+CULPRIT_CLIPS = 600  # the first so many of the test split: 15 of each class
 
 
 def main() -> None:
@@ -232,9 +238,55 @@ def direction(args: argparse.Namespace) -> None:
     write("direction", "scripts/measured.py direction", {"n": 50, "runs": runs})
 
 
+def culprits(args: argparse.Namespace) -> None:
+    """Whose fault the errors among the first clips of the test split are; notebook 07.
+
+    The scenes are those of TEST, painted as the notebooks paint them: 240 x 320, and no webm. Of
+    the first clip of each class it is noted, error or not, at which samplings it is named rightly.
+    """
+    model = gv.load_model("tabletop")
+    args.work.mkdir(parents=True, exist_ok=True)
+
+    def error(i: int) -> Any:
+        found = examine(model, *scene_of(i, "test", seed=1))
+        return packed(found) if found else None
+
+    def shifted(i: int) -> Any:
+        return [t.right for t in resampled(model, Plan(*scene_of(i, "test", seed=1)))]
+
+    found = [row for row in _going_on(args.work / "culprits.jsonl", CULPRIT_CLIPS, error) if row]
+    every = list(_going_on(args.work / "samplings.jsonl", len(gv.FORTY), shifted))
+    right = np.sum(every, axis=0).tolist()
+    samplings = {"n": len(every), "right": right}
+    content = {"n": CULPRIT_CLIPS, "findings": found, "samplings": samplings}
+    write("culprits", "scripts/measured.py culprits", content)
+
+
+def _going_on(log: Path, count: int, make: Callable[[int], Any]) -> Iterator[Any]:
+    """make(0), make(1), …; what an earlier run has written into the log is not made again."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    yield from map(json.loads, lines[:count])
+    with log.open("a", encoding="utf-8") as file:
+        for i in range(len(lines), count):
+            made = make(i)
+            file.write(json.dumps(made, ensure_ascii=False) + "\n")
+            file.flush()
+            yield made
+
+
 MAKERS = {
     maker.__name__: maker
-    for maker in (evaluation, score, training, ablations, shortcut, learning, beginning, direction)
+    for maker in (
+        evaluation,
+        score,
+        training,
+        ablations,
+        shortcut,
+        learning,
+        beginning,
+        direction,
+        culprits,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What only the notebooks need: checks of the exercises, reported numbers, a game."""
+"""What only the notebooks need: checks of the exercises, reported numbers, a game, culprits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy_face
 
 if TYPE_CHECKING:
-    from . import check, facts, game
+    from . import check, culprits, facts, game
 
-__all__ = ["check", "facts", "game"]
+__all__ = ["check", "culprits", "facts", "game"]
 
 __getattr__, __dir__ = lazy_face(__name__, {}, __all__)

@@ -102,6 +102,15 @@ def write_split(
     return job.annotation
 
 
+def scene_of(i: int, split: str, seed: int = 0) -> tuple[str, int]:
+    """The class and the scene's seed of clip i of a split, as `write_split` makes it.
+
+    The seed has 48 bits: whatever the counts, two scenes of the same seed do not happen.
+    """
+    drawn = hashlib.sha256(f"{seed} {split} {i}".encode()).digest()
+    return FORTY_NAMES[i % len(FORTY_NAMES)], int.from_bytes(drawn[:6], "big")
+
+
 # --- one split --------------------------------------------------------------------------------
 
 
@@ -160,9 +169,7 @@ class _Job:
         return self.out / TRUTH / f"{self.id(i)}.npz"
 
     def scene_seed(self, i: int) -> int:
-        """48 bits: whatever the counts, two scenes of the same seed do not happen."""
-        drawn = hashlib.sha256(f"{self.seed} {self.split} {i}".encode()).digest()
-        return int.from_bytes(drawn[:6], "big")
+        return scene_of(i, self.split, self.seed)[1]
 
     def prepare(self) -> None:
         """Checks the folder, and says in it what is being made before anything is."""
@@ -255,8 +262,8 @@ def _make(job: _Job, render: Callable[..., Any], i: int) -> dict[str, Any]:
     entry = _made_before(job, i)
     if entry is not None:
         return entry
-    label = FORTY_NAMES[i % len(FORTY_NAMES)]
-    scene = render(label, job.scene_seed(i), size=job.painted, fps=float(FPS))
+    label, scene_seed = scene_of(i, job.split, job.seed)
+    scene = render(label, scene_seed, size=job.painted, fps=float(FPS))
     if job.painted != job.size:
         scene = _shrunk(scene, job.size)
     if job.layout == "v2":

@@ -1,18 +1,6 @@
 """Typical wrong answers to the exercises of notebook 07, and a piece of the hint each must get."""
 
 WRONG = {
-    "rank": [
-        (
-            "def rank(probabilities, true):\n"
-            "    return sum(p > probabilities[true] for p in probabilities)",
-            "not 0",
-        ),
-        (
-            "def rank(probabilities, true):\n"
-            "    return sorted(probabilities).index(probabilities[true]) + 1",
-            "comes first",
-        ),
-    ],
     "kind": [
         (
             "def kind(probabilities, true):\n"
@@ -25,6 +13,36 @@ WRONG = {
             "    m = probabilities[true] - max(others)\n"
             "    return 'positive' if m >= 0.3 else 'medium' if m > -0.3 else 'negative'",
             "two classes before it",
+        ),
+    ],
+    "is_edit": [
+        (
+            "def is_edit(before, after):\n    return not np.array_equal(before, after)",
+            "outside the middle square",
+        ),
+        (
+            "def is_edit(before, after):\n    return bool((before[0] != after[0]).any())",
+            "columns 2 to 7",
+        ),
+        (
+            "def is_edit(before, after):\n    return True",
+            "two equal clips",
+        ),
+    ],
+    "culprit": [
+        (
+            "def culprit(said, also_true, samplings, dense, edits, grain):\n"
+            "    if sum(samplings) >= 4 or dense:\n        return 'sampling'\n"
+            "    if said in also_true:\n        return 'label'\n"
+            "    return 'world' if any(edits) and not grain else 'network'",
+            "the label comes first",
+        ),
+        (
+            "def culprit(said, also_true, samplings, dense, edits, grain):\n"
+            "    if said in also_true:\n        return 'label'\n"
+            "    if sum(samplings) >= 4 or dense:\n        return 'sampling'\n"
+            "    return 'world' if any(edits) else 'network'",
+            "new grain does the same",
         ),
     ],
 }
