@@ -83,10 +83,7 @@ def overlay_rows(
         BadInput: not as many words as maps.
     """
     rows = [
-        [
-            frames_of_clip[t] if heat is None else overlay(frames_of_clip[t], heat[t])
-            for t in frames
-        ]
+        [frames_of_clip[t] if heat is None else overlay(frames_of_clip[t], heat[t]) for t in frames]
         for heat in heats
     ]
     colours = ScalarMappable(Normalize(0, 1), "inferno")

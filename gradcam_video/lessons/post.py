@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ADDRESS = (
-    "https://medium.com/twentybn/visual-explanation-for-video-recognition-87e9ba2a675b"
-)
+ADDRESS = "https://medium.com/twentybn/visual-explanation-for-video-recognition-87e9ba2a675b"
 
 
 class Printed(NamedTuple):
