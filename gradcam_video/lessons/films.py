@@ -217,7 +217,7 @@ def _bars(
     axis.tick_params(labelsize=_SMALL, colors=_SOFT, length=2)
     for t in shown:
         axis.get_xticklabels()[t].set_color(_INK)
-        axis.get_xticklabels()[t].set_weight("bold")
+        axis.get_xticklabels()[t].set_fontweight("bold")
     axis.set_xlabel("frame (bold: drawn above)", size=_SMALL, color=_SOFT, labelpad=1)
     axis.set_ylabel("logits", size=_SMALL, color=_SOFT, labelpad=2)
     if action is not None or dark.any():

@@ -101,9 +101,9 @@ def misled_head(answer: Callable[..., Any]) -> None:
     at = [int(i) for i in np.unravel_index(int(film.argmax()), film.shape)]
     without = cells.clone()
     without[:, at[0], at[1], at[2]] = 0
-    changed = float(answer(without))
-    if not np.isclose(changed, float(y)):
+    before, after = y.item(), answer(without).item()
+    if not np.isclose(before, after):
         raise Hint(
             f"Grad-CAM is brightest in cell {tuple(at)}. Without it the number goes from "
-            f"{float(y):.3f} to {changed:.3f}: the head uses it"
+            f"{before:.3f} to {after:.3f}: the head uses it"
         )
