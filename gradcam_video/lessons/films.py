@@ -69,6 +69,7 @@ def overlay_rows(
     words: Sequence[str],
     frames: Sequence[int],
     unit: str = "",
+    across: int | None = None,
 ) -> Page:
     """Rows of one clip under several maps.
 
@@ -78,6 +79,7 @@ def overlay_rows(
         words: one line above each row.
         frames: which frames are drawn.
         unit: what the colour bar counts, from 0 to 1.
+        across: room for so many frames in a row; None: for these.
 
     Raises:
         BadInput: not as many words as maps.
@@ -87,7 +89,7 @@ def overlay_rows(
         for heat in heats
     ]
     colours = ScalarMappable(Normalize(0, 1), "inferno")
-    return _page(rows, words, [frames] * len(rows), colours, unit)
+    return _page(rows, words, [frames] * len(rows), colours, unit, across=across)
 
 
 def frame_grid(frames: np.ndarray, words: str, across: int = 6) -> Page:
