@@ -9,6 +9,7 @@ writes `docs/images/05.png` to `07.png`, the first filmstrip (a case on one page
 from __future__ import annotations
 
 import base64
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gradcam_video.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDE = 950  # pixels
+BET = r"(?:bet_sheet|frame_grid)\("  # draws pictures to bet on, without maps
 
 
 def main() -> None:
@@ -38,7 +40,7 @@ def first_filmstrip(path: Path, cell_id: str = "") -> Image.Image:
         cell_id: the cell to look in; any: "".
     """
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell_id not in ("", cell.id) or "bet_sheet(" in cell.source:
+        if cell_id not in ("", cell.id) or re.search(BET, cell.source):
             continue
         for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get("image/jpeg"):

@@ -94,6 +94,8 @@ def test_players_are_of_today(path: Path) -> None:
         for title, script, package in (
             ("Grad-CAM player", "player.js", "gradcam_video.show"),
             ("Beat the network", "game.js", "gradcam_video.lessons"),
+            ("Turn the dial", "player.js", "gradcam_video.show"),
+            ("Turn the dial", "dial.js", "gradcam_video.lessons"),
         ):
             if f'<iframe title="{title}"' in page:
                 today = html.escape(asset(script, package)) in page
@@ -191,7 +193,7 @@ def test_after_every_widget_a_still_picture(path: Path) -> None:
     """A reader without a kernel, on GitHub for example, loses nothing."""
     cells = code_cells(path)
     for i, cell in enumerate(cells):
-        if re.search(r"\.player\(.*\)$", cell.source.rstrip()):
+        if re.search(r"(\.player|(?:^|\n)Dial)\(.*\)$", cell.source.rstrip()):
             kinds = [kind for o in cells[i + 1].outputs for kind in o.get("data", {})]
             assert {"image/png", "image/jpeg"} & set(kinds)
 

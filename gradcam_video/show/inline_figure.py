@@ -12,7 +12,13 @@ from .drawing import Drawing
 
 
 class InlineFigure(Figure):
-    """A figure that shows itself in a notebook whether or not pyplot was ever imported."""
+    """A figure that shows itself in a notebook whether or not pyplot was ever imported.
+
+    Attributes:
+        quality: of the JPEG, 0 to 95.
+    """
+
+    quality = 85
 
     def _ipython_display_(self) -> None:
         # As a JPEG: frames of a video are a quarter of a PNG's size. Not `_repr_jpeg_`: where
@@ -21,7 +27,7 @@ class InlineFigure(Figure):
         from IPython.display import display
 
         buffer = BytesIO()
-        self.savefig(buffer, format="jpeg", pil_kwargs={"quality": 85})
+        self.savefig(buffer, format="jpeg", pil_kwargs={"quality": self.quality})
         picture = base64.b64encode(buffer.getvalue()).decode()
         display({"image/jpeg": picture, "text/plain": repr(self)}, raw=True)
 

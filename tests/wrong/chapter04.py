@@ -1,10 +1,6 @@
 """Typical wrong answers to the exercises of notebook 04, and a piece of the hint each must get."""
 
 WRONG = {
-    "channel_weights": [
-        ("def channel_weights(gradient):\n    return gradient.sum((1, 2, 3))", "that is the sum"),
-        ("def channel_weights(gradient):\n    return gradient.mean((2, 3))", "time is averaged"),
-    ],
     "class_map": [
         (
             "def class_map(weights, activations):\n"
@@ -38,5 +34,10 @@ WRONG = {
             "def softmax_weights(alpha, p, k):\n    return alpha[k] - p @ alpha",
             "one factor is missing",
         ),
+    ],
+    "misled_head": [
+        ("def misled_head(cells):\n    return cells.mean()", "the head uses it"),
+        ("def misled_head(cells):\n    return 0 * cells.sum()", "does not read the cells"),
+        ("def misled_head(cells):\n    return -cells.mean()", "is empty"),
     ],
 }

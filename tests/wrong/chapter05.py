@@ -16,4 +16,18 @@ WRONG = {
             "all others are below zero",
         ),
     ],
+    "printed_kind": [
+        (
+            "def printed_kind(true, first, p_first, second, p_second):\n"
+            "    return 'positive' if true == first else 'medium' if true == second"
+            " else 'negative'",
+            "by less than 0.3: that is medium",
+        ),
+        (
+            "def printed_kind(true, first, p_first, second, p_second):\n"
+            "    if p_first - p_second < 0.3:\n        return 'medium'\n"
+            "    return 'positive' if true == first else 'negative'",
+            "not among the first two",
+        ),
+    ],
 }

@@ -10,25 +10,7 @@ import torch
 
 from .verdict import Hint, exercise
 
-__all__ = ["channel_weights", "class_map", "softmax_weights", "unit_scale"]
-
-
-@exercise
-def channel_weights(answer: Callable[..., Any]) -> None:
-    """Grad-CAM's weights (C,) from a gradient (C, T, h, w): equation 1."""
-    gradient = torch.arange(48.0).reshape(2, 3, 2, 4) - 20
-    right = gradient.flatten(1).mean(1)  # (C,)
-    given = torch.as_tensor(answer(gradient))
-    if given.shape == (2, 3):
-        raise Hint("time is averaged, too: one weight per channel for the whole clip")
-    if given.shape != (2,):
-        raise Hint(f"one weight per channel: (2,), not {tuple(given.shape)}")
-    if torch.allclose(given, right * 24):
-        raise Hint("that is the sum; the weight is the mean, 1 / Z times the sum")
-    if torch.allclose(given, gradient.relu().flatten(1).mean(1)):
-        raise Hint("negative gradients count: cutting them is Grad-CAM++, not Grad-CAM")
-    if not torch.allclose(given, right):
-        raise Hint(f"the weights of a small gradient are {right.tolist()}, not {given.tolist()}")
+__all__ = ["class_map", "misled_head", "softmax_weights", "unit_scale"]
 
 
 @exercise
@@ -93,3 +75,35 @@ def softmax_weights(answer: Callable[..., Any]) -> None:
         if not np.allclose(given, p[k] * (alpha[k] - mean)):
             right = (p[k] * (alpha[k] - mean)).round(3).tolist()
             raise Hint(f"for class {k}: {right}, not {given.round(3).tolist()}")
+
+
+@exercise
+def misled_head(answer: Callable[..., Any]) -> None:
+    """A head (C, T, h, w) -> number that does not use the cell which Grad-CAM calls the brightest.
+
+    The largest activations are those of column 0.
+    """
+    cells = 1 + torch.arange(96.0).reshape(2, 3, 4, 4).sin()  # (C, T, h, w), nothing below zero
+    cells[..., 0] += 3
+    given = cells.clone().requires_grad_()
+    y = answer(given)
+    if not isinstance(y, torch.Tensor) or y.numel() != 1:
+        raise Hint("a head gives one number, as a tensor: cells.mean() would be one")
+    if not y.requires_grad:
+        raise Hint("the number must come from the cells by torch's own functions")
+    gradient = torch.autograd.grad(y.sum(), given)[0]  # (C, T, h, w)
+    if not gradient.any():
+        raise Hint("this head does not read the cells at all: its gradient is zero everywhere")
+    alpha = gradient.mean((1, 2, 3))  # (C,)
+    film = torch.einsum("c,cthw->thw", alpha, cells).relu()
+    if not film.any():
+        raise Hint("Grad-CAM's map of this head is empty: let the cells push the number up")
+    at = [int(i) for i in np.unravel_index(int(film.argmax()), film.shape)]
+    without = cells.clone()
+    without[:, at[0], at[1], at[2]] = 0
+    before, after = y.item(), answer(without).item()
+    if not np.isclose(before, after):
+        raise Hint(
+            f"Grad-CAM is brightest in cell {tuple(at)}. Without it the number goes from "
+            f"{before:.3f} to {after:.3f}: the head uses it"
+        )

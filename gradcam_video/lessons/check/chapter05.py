@@ -9,7 +9,7 @@ import numpy as np
 
 from .verdict import Hint, exercise
 
-__all__ = ["known_by", "peak_frame"]
+__all__ = ["known_by", "peak_frame", "printed_kind"]
 
 
 @exercise
@@ -39,3 +39,22 @@ def peak_frame(answer: Callable[..., Any]) -> None:
         raise Hint(f"the strongest that is no repeat is frame 1, not {given}")
     if int(answer(np.array([-3.0, -1, -2, -5, -5, -5]), repeated)) != 1:
         raise Hint("a repeated frame must not win when all others are below zero")
+
+
+@exercise
+def printed_kind(answer: Callable[..., Any]) -> None:
+    """The kind of a case of which only the two likeliest answers are known."""
+    cases = (
+        ("a", "a", 0.80, "b", 0.10, "positive", "first, and clearly: that is positive"),
+        ("a", "a", 0.43, "b", 0.20, "medium", "first, but by less than 0.3: that is medium"),
+        ("a", "b", 0.34, "a", 0.25, "medium", "second by less than 0.3 is medium, too"),
+        ("a", "b", 0.97, "a", 0.01, "negative", "second, but far behind: that is negative"),
+        ("a", "b", 0.21, "c", 0.21, "negative", "a true class that is not among the first two "
+         "is negative, however close these two are"),
+    )  # fmt: skip
+    for true, first, p_first, second, p_second, right, words in cases:
+        given = answer(true, first, p_first, second, p_second)
+        if given not in ("positive", "medium", "negative"):
+            raise Hint(f"give 'positive', 'medium' or 'negative', not {given!r}")
+        if given != right:
+            raise Hint(f"true {true}; {first} {p_first}, {second} {p_second}: {words}")
