@@ -24,6 +24,7 @@ from ..show.look import Look, palette
 __all__ = [
     "draw_cell_view",
     "draw_inflation",
+    "draw_maps",
     "draw_network",
     "draw_sliding_filter",
     "draw_street",
@@ -81,6 +82,27 @@ def draw_street(cuts: Explanation, shots: Sequence[Explanation]) -> InlineFigure
     below.set_xlabel("frame of the film (25 a second); ▲ the frames above", fontsize=_SIZE)
     below.set_ylabel("cut?", fontsize=_SIZE)
     below.tick_params(labelsize=_SIZE)
+    return figure
+
+
+def draw_maps(pictures: Sequence[np.ndarray], titles: Sequence[str]) -> InlineFigure:
+    """Frames with maps on them, side by side on one scale of colours.
+
+    Args:
+        pictures: uint8 (H, W, 3) each, as `overlay` gives them.
+        titles: what stands above each: its frame, its class.
+    """
+    high, wide = pictures[0].shape[:2]
+    each = 8.1 / len(pictures)
+    figure = _figure(9, each * high / wide + 0.45)
+    grid = figure.add_gridspec(1, len(pictures), left=0, right=0.9, bottom=0, wspace=0.02)
+    grid.update(top=1 - 0.42 / float(figure.get_figheight()))
+    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        axis = figure.add_subplot(grid[0, i])
+        axis.imshow(picture)
+        axis.set_title(title, fontsize=_SIZE, color=_INK)
+        axis.axis("off")
+    _evidence_bar(figure, (0.915, 0.12, 0.018, 0.56))
     return figure
 
 

@@ -99,7 +99,7 @@ class Switches:
                 "marked": one.marked,
             }
             if one.picture is not None:
-                row["picture"] = known.setdefault(jpeg(shrunk(one.picture), quality=75), len(known))
+                row["picture"] = known.setdefault(jpeg(shrunk(one.picture), quality=70), len(known))
             states[" ".join(map(str, at))] = row
         meta = {
             "switches": [{"name": n, "places": p} for n, p in self.switches.items()],
@@ -115,7 +115,7 @@ class Switches:
         return standalone("Switches", script, call, meta, "", WIDTH)
 
 
-def shrunk(picture: np.ndarray, side: int = 240) -> np.ndarray:
+def shrunk(picture: np.ndarray, side: int = 160) -> np.ndarray:
     """A picture at most `side` pixels wide, uint8."""
     height, width = picture.shape[:2]
     if width <= side:
