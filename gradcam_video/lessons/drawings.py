@@ -85,21 +85,26 @@ def draw_street(cuts: Explanation, shots: Sequence[Explanation]) -> InlineFigure
     return figure
 
 
-def draw_maps(pictures: Sequence[np.ndarray], titles: Sequence[str]) -> InlineFigure:
-    """Frames with maps on them, side by side on one scale of colours.
+def draw_maps(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], across: int | None = None
+) -> InlineFigure:
+    """Frames with maps on them, side by side, and what their colours mean.
 
     Args:
         pictures: uint8 (H, W, 3) each, as `overlay` gives them.
         titles: what stands above each: its frame, its class.
+        across: how many in a row; None puts all into one.
     """
-    high, wide = pictures[0].shape[:2]
-    each = 8.1 / len(pictures)
-    figure = _figure(9, each * high / wide + 0.45)
-    grid = figure.add_gridspec(1, len(pictures), left=0, right=0.9, bottom=0, wspace=0.02)
-    grid.update(top=1 - 0.42 / float(figure.get_figheight()))
+    across = across or len(pictures)
+    rows = -(-len(pictures) // across)
+    high = 8.1 / across * pictures[0].shape[0] / pictures[0].shape[1]
+    figure = _figure(9, rows * (high + 0.45))
     for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        axis = figure.add_subplot(grid[0, i])
-        axis.imshow(picture)
+        row, column = divmod(i, across)
+        bottom = (rows - 1 - row) / rows
+        share = high / (high + 0.45) / rows
+        axis = figure.add_axes((column * 0.9 / across, bottom, 0.895 / across, share))
+        axis.imshow(picture, aspect="auto")
         axis.set_title(title, fontsize=_SIZE, color=_INK)
         axis.axis("off")
     _evidence_bar(figure, (0.915, 0.12, 0.018, 0.56))
