@@ -278,8 +278,9 @@ def draw_cell_view(
     """
     count, side = len(frames), frames.shape[1]
     rows = -(-count // 8)
-    figure = _figure(9, 1.32 * rows + 0.1)
-    page = _page(figure, 8 * 1.06, rows * 1.22)
+    figure = _figure(9, 1.19 * rows)
+    page = _page(figure, 8 * 1.06 + 0.75, rows * 1.22)
+    _evidence_bar(figure, (0.93, 0.12, 0.018, 0.7))
     seen = reach > 0
     largest = reach.max()
     for t in range(count):
