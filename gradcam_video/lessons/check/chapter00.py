@@ -53,7 +53,7 @@ def deciding_frame(answer: Callable[..., Any]) -> None:
     """The frame in which class a gains most over class b, of signed maps (K, T, h, w)."""
     signed = np.zeros((3, 4, 2, 2))
     signed[0, :, 0, 0] = [1, 5, 4, 0]  # frame 1: 5 for a, and 4 for b; frame 2: 4, and -3
-    signed[1, :, 1, 1] = [0, 4, -3, 0]
+    signed[1, :, 0, 0] = [0, 4, -3, 0]
     signed[2] = 9
     given = int(answer(signed.copy(), 0, 1))
     if given == 1:
