@@ -94,6 +94,7 @@ def test_players_are_of_today(path: Path) -> None:
         for title, script, package in (
             ("Grad-CAM player", "player.js", "gradcam_video.show"),
             ("Beat the network", "game.js", "gradcam_video.lessons"),
+            ("Switches", "switches.js", "gradcam_video.lessons"),
         ):
             if f'<iframe title="{title}"' in page:
                 today = html.escape(asset(script, package)) in page
