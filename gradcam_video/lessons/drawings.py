@@ -65,8 +65,9 @@ def draw_street(cuts: Explanation, shots: Sequence[Explanation]) -> InlineFigure
         axis = figure.add_subplot(grid[0, i])
         t, view = int(e.evidence().argmax()), e.grid.view
         drawn = lay_on(e.clip.picture(t), e.upsampled()[t], Look(), e.grid.seen(t))
-        margin = (view.right - view.left) / 4
-        shown = slice(max(0, round(view.left - margin)), round(view.right + margin))
+        _, left, _, right = view.box
+        margin = (right - left) / 4
+        shown = slice(max(0, round(left - margin)), round(right + margin))
         axis.imshow(drawn[:, shown])
         (name, p), frame = e.top(1)[0], round(float(e.clip.times[t]) * rate)
         axis.set_title(f"“{name}” ({p:.1f})\nframe {frame}", fontsize=_SIZE, color=_INK)
