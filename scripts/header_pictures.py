@@ -1,9 +1,9 @@
-"""Cut the pictures at the head of notebooks 05 to 07 and 09 from what these notebooks have stored.
+"""Cut the pictures at the head of notebooks 02, 05 to 07 and 09 from what these have stored.
 
     python scripts/header_pictures.py
 
-writes `docs/images/05.png` to `07.png`, the first filmstrip (a case on one page) of each, and
-`09.png`, a film seen by three networks; all of them smaller.
+writes `docs/images/02.png`, its first drawing, `05.png` to `07.png`, the first filmstrip (a case on
+one page) of each, and `09.png`, a film seen by three networks; all of them smaller.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BET = r"(?:bet_sheet|frame_grid)\("  # draws pictures to bet on, without maps
 
 
 def main() -> None:
-    for path in sorted((ROOT / "notebooks").glob("0[5-79]_*.ipynb")):
+    for path in sorted((ROOT / "notebooks").glob("0[25-79]_*.ipynb")):
         picture = first_filmstrip(path, "three-drawn" if path.name.startswith("09") else "")
         small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
         out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"

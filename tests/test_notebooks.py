@@ -96,6 +96,7 @@ def test_players_are_of_today(path: Path) -> None:
             ("Beat the network", "game.js", "gradcam_video.lessons"),
             ("Turn the dial", "player.js", "gradcam_video.show"),
             ("Turn the dial", "dial.js", "gradcam_video.lessons"),
+            ("Switches", "switches.js", "gradcam_video.lessons"),
         ):
             if f'<iframe title="{title}"' in page:
                 today = html.escape(asset(script, package)) in page

@@ -12,16 +12,35 @@ WRONG = {
             "a share is the sum divided",
         ),
     ],
-    "shifted_by": [
+    "frames_seen": [
         (
-            "def shifted_by(before, after):\n"
-            "    return np.correlate(before, after, mode='full').argmax() - len(before) + 1",
-            "the sign",
+            "def frames_seen(t, layers, frames):\n    return t - layers, t + layers",
+            "no frame before frame 0",
         ),
         (
-            "def shifted_by(before, after):\n"
-            "    return np.correlate(after, before, mode='full').argmax()",
-            "first entry",
+            "def frames_seen(t, layers, frames):\n"
+            "    return max(0, t - layers), min(frames, t + layers)",
+            "ends with frame 15",
+        ),
+        (
+            "def frames_seen(t, layers, frames):\n    return max(0, t - 1), min(frames - 1, t + 1)",
+            "one layer",
+        ),
+    ],
+    "deciding_frame": [
+        (
+            "def deciding_frame(signed, a, b):\n    return signed[a].sum((1, 2)).argmax()",
+            "nearly as loudly",
+        ),
+        (
+            "def deciding_frame(signed, a, b):\n"
+            "    return (signed[a] - signed[b]).max((1, 2)).argmax()",
+            "not the strongest cell",
+        ),
+        (
+            "def deciding_frame(signed, a, b):\n"
+            "    return abs((signed[a] - signed[b]).sum((1, 2))).argmax()",
+            "the other way round",
         ),
     ],
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from .verdict import Hint, exercise
 
-__all__ = ["share_inside", "shifted_by"]
+__all__ = ["deciding_frame", "frames_seen", "share_inside"]
 
 
 @exercise
@@ -28,14 +28,41 @@ def share_inside(answer: Callable[..., Any]) -> None:
 
 
 @exercise
-def shifted_by(answer: Callable[..., Any]) -> None:
-    """By how many frames one curve (T,) must be moved to fit another best."""
-    curve = np.array([0, 0, 1.0, 3, 2, 0, 0, 0, 0, 0])
-    for frames in (3, 0, -2):
-        given = int(answer(curve, np.roll(curve, frames)))
-        if frames and given == -frames:
-            raise Hint("the sign: later is positive")
-        if given == frames + len(curve) - 1:
-            raise Hint("the first entry of a full correlation is a shift by -(T - 1), not by 0")
-        if given != frames:
-            raise Hint(f"a curve moved by {frames} frames was found to be moved by {given}")
+def frames_seen(answer: Callable[..., Any]) -> None:
+    """First and last frame of a clip that can change a cell in frame t, after so many layers."""
+    for t, layers, frames, right in (
+        (8, 5, 16, (3, 13)), (0, 5, 16, (0, 5)), (15, 5, 16, (10, 15)), (8, 1, 16, (7, 9)),
+        (8, 49, 16, (0, 15)), (2, 0, 16, (2, 2)),
+    ):  # fmt: skip
+        first, last = (int(value) for value in answer(t, layers, frames))
+        if first < 0:
+            raise Hint("a clip has no frame before frame 0")
+        if last >= frames:
+            raise Hint(f"a clip of {frames} frames ends with frame {frames - 1}")
+        if layers > 1 and (first, last) == (max(0, t - 1), min(frames - 1, t + 1)):
+            raise Hint("that is one layer: each further one reaches a frame further on both sides")
+        if (first, last) != right:
+            raise Hint(
+                f"after {layers} layers a cell in frame {t} of {frames} sees the frames "
+                f"{right[0]} to {right[1]}, not {first} to {last}"
+            )
+
+
+@exercise
+def deciding_frame(answer: Callable[..., Any]) -> None:
+    """The frame in which class a gains most over class b, of signed maps (K, T, h, w)."""
+    signed = np.zeros((3, 4, 2, 2))
+    signed[0, :, 0, 0] = [1, 5, 4, 0]  # frame 1: 5 for a, and 4 for b; frame 2: 4, and -3
+    signed[1, :, 0, 0] = [0, 4, -3, 0]
+    signed[2] = 9
+    given = int(answer(signed.copy(), 0, 1))
+    if given == 1:
+        raise Hint("frame 1 speaks loudest for a; but nearly as loudly for b")
+    if given != 2:
+        raise Hint(f"of 1 5 4 0 for a and 0 4 -3 0 for b frame 2 gains most, not frame {given}")
+    if int(answer(signed.copy(), 1, 0)) == 2:
+        raise Hint("asked the other way round, a and b change places")
+    signed[0, 3, 0], signed[1, 3, 0] = 6, -6  # two cells
+    signed[0, 3, 1] = -20
+    if int(answer(signed.copy(), 0, 1)) == 3:
+        raise Hint("sum over the cells of a frame, with their signs; not the strongest cell")

@@ -9,7 +9,7 @@ import torch
 
 from .verdict import Hint, exercise
 
-__all__ = ["exact_frames", "lopsided"]
+__all__ = ["exact_frames", "inflate_with_arrow", "lopsided"]
 
 
 @exercise
@@ -41,3 +41,17 @@ def exact_frames(answer: Callable[..., Any]) -> None:
             raise Hint("the error comes from both ends")
         if given != right:
             raise Hint(f"of {frames} frames {right} are exact after {layers} layers, not {given}")
+
+
+@exercise
+def inflate_with_arrow(answer: Callable[..., Any]) -> None:
+    """2D filters as films (out, in, frames, h, w): their sum stays, and time gets an arrow."""
+    weight = torch.arange(1.0, 37).reshape(2, 2, 3, 3)
+    for frames in (3, 5):
+        given = torch.as_tensor(answer(weight.clone(), frames))
+        if given.shape != (2, 2, frames, 3, 3):
+            raise Hint(f"the shape is (out, in, {frames}, h, w), not {tuple(given.shape)}")
+        if not torch.allclose(given.sum(2), weight, rtol=1e-4):
+            raise Hint("summed over time it must be the 2D filter, or a still video is not kept")
+        if torch.allclose(given, given.flip(2)):
+            raise Hint("it is its own mirror image in time: no arrow")
