@@ -189,8 +189,16 @@ def beginning(args: argparse.Namespace) -> None:
         torch.save(learnt, Path(folder, "frames.pt"))
         for start in range(BEGINNINGS):
             net = network_to_start_from("inflated", Path(folder), start).eval()
-            kinds = {"size": SIZE, "mean": MEAN, "std": STD, "frames": FRAMES, "fps": RATE}
-            model = gv.VideoModel(net, FORTY_NAMES, cam_layer="stage3", **kinds)
+            model = gv.VideoModel(
+                net,
+                FORTY_NAMES,
+                size=SIZE,
+                mean=MEAN,
+                std=STD,
+                cam_layer="stage3",
+                frames=FRAMES,
+                fps=RATE,
+            )
             e = gv.explain(model, scene.clip, classes=[label])
             curve = e.evidence(label)
             whole = float(curve.sum())

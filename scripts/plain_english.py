@@ -93,7 +93,7 @@ def passages(text: str) -> Iterator[tuple[str, str]]:
         yield " ".join(around.split()), f"{match[0].strip()!r}, better {better!r}"
     for paragraph in re.split(r"\n\s*\n|\n\s*(?:[-*]|\d+\.)\s", plain):
         for sentence in re.split(r"(?<=[.!?:;])\s+", paragraph):
-            if (count := len(re.findall(r"[\w’'%-]+", sentence))) > LONGEST:
+            if (count := len(re.findall(r"[^\W\d][\w’'-]*", sentence))) > LONGEST:
                 yield " ".join(sentence.split())[:90], f"{count} words"
 
 

@@ -296,7 +296,7 @@ def where(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = ["| | left | | | | | right |", "|---|---|---|---|---|---|---|"]
     for name, cells in zip(("top", "middle", "bottom"), mean * mean.size, strict=True):
         lines.append(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
-    beside = f"{percent(moved)} of it lies in the third of the cells that change most"
+    beside = f"{percent(moved)} of it is in the third of the cells that change most"
     return [*lines, "", f"{beside} (a uniform map: 33.3 %).", ""]
 
 

@@ -72,10 +72,10 @@ class FilmPicker(anywidget.AnyWidget):
     # ipywidgets 7 shows itself through this, and then the bundle below would not be asked for
     _ipython_display_ = None
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and words in its place for readers without a kernel."""
         words = "Two buttons, where a kernel runs: choose a film, or record one with the camera."
-        return {
+        shown = {
             "text/plain": f"FilmPicker({self.name or 'no film yet'})",
             "text/html": f"<p><em>{words}</em></p>",
             "application/vnd.jupyter.widget-view+json": {
@@ -84,6 +84,7 @@ class FilmPicker(anywidget.AnyWidget):
                 "model_id": self.model_id,
             },
         }
+        return shown, {}
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """A piece of a film; the first has number 0, and the last says so."""
