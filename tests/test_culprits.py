@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ import gradcam_video as gv
 from gradcam_video.data.labels import FORTY_NAMES, OPPOSITE_FORTY
 from gradcam_video.lessons import culprits
 from gradcam_video.lessons.culprits import Finding, Trial
-from gradcam_video.lessons.flip import Flip
 from gradcam_video.lessons.scene_truth import true_by_motion, true_sentences
 from gradcam_video.lessons.sheets import TEXT, bet_sheet, case_sheet
 from gradcam_video.tabletop import Plan
@@ -193,32 +190,3 @@ def test_both_maps_of_a_page_have_one_scale() -> None:
     bars = [p for axis in page.axes if axis.get_ylabel() == "logits" for p in axis.patches]
     heights = sum(abs(p.get_height()) for p in bars if isinstance(p, Rectangle))
     assert heights == pytest.approx(signed, rel=1e-4)
-
-
-def test_a_slider_holds_every_picture_and_needs_nothing_else() -> None:
-    clip = gv.tabletop.sample("Opening [something]", 7).clip
-    pages = [bet_sheet([clip], [name], frames=[1, 2]) for name in "ab"]
-    flip = Flip(pages, ["first", "<second>"], start=1)
-    shown = flip._repr_html_()
-    assert shown.startswith("<iframe") and "http" not in flip.page
-    assert flip.page.count("/9j/") == 2 and 'max="1" value="1"' in flip.page
-    assert "Flip(2 pictures" in repr(flip)
-
-
-@pytest.mark.browser
-def test_the_slider_moves_by_key(browser: Any, tmp_path: Path) -> None:
-    clip = gv.tabletop.sample("Opening [something]", 7).clip
-    pages = [bet_sheet([clip], [name], frames=[1, 2]) for name in "ab"]
-    path = tmp_path / "flip.html"
-    path.write_text(Flip(pages, ["first", "<second>"])._repr_html_(), encoding="utf-8")
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    inside = page.frame_locator("iframe")
-    source = inside.locator("img").get_attribute("src")
-    assert inside.locator("label").inner_text() == "first"
-    inside.locator("input").focus()
-    page.keyboard.press("ArrowRight")
-    assert inside.locator("label").inner_text() == "<second>"
-    assert inside.locator("img").get_attribute("src") != source
-    assert inside.locator("img").evaluate("i => i.naturalWidth") == 700
-    page.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from gradcam_video.errors import BadInput
 from gradcam_video.lessons.switches import State, Switches
@@ -69,4 +70,39 @@ def test_turned_in_a_browser(browser: Any, switches: Switches) -> None:
     assert [bool(style) for style in marked] == [True, False, False, False]
     assert place.locator("img").evaluate("image => image.naturalWidth") == 40
     assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [400, 400]
+    page.close()
+
+
+def figures() -> Switches:
+    """Figures of matplotlib, and no bars."""
+    drawn = []
+    for label in ("first", "<second>"):
+        figure = Figure(figsize=(5, 2))
+        figure.text(0.5, 0.5, label)
+        drawn.append(figure)
+
+    def shown(k: int) -> State:
+        return State(np.zeros(0), ("first", "<second>")[k % 2], drawn[k % 2])
+
+    return Switches({"page": ["1", "<2>", "3", "4", "5"]}, shown, start=[1], width=600, side=500)
+
+
+def test_figures_in_place_of_bars() -> None:
+    page = figures().page()
+    assert page.count("/9j/") == 2  # a figure that several positions share is stored once
+    assert '"high": 0' in page and "<2>" not in page
+
+
+def test_figures_are_turned_by_key(browser: Any) -> None:
+    page = browser.new_page()
+    page.set_content(figures()._repr_html_())
+    inside = page.frame_locator("iframe")
+    source = inside.locator("img").get_attribute("src")
+    assert inside.locator(".gcv-words").inner_text() == "<second>"
+    assert not inside.locator("svg").is_visible()
+    inside.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    assert inside.locator(".gcv-words").inner_text() == "first"
+    assert inside.locator("img").get_attribute("src") != source
+    assert inside.locator("img").evaluate("i => i.naturalWidth") == 500
     page.close()

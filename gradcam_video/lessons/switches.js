@@ -50,6 +50,7 @@ function turn(root, { switches, states, pictures, axis, top, start, high }) {
   const picture = make("img", "gcv-picture", "", root);
   picture.hidden = pictures.length === 0;
   const plot = draw("svg", { width: "100%", viewBox: `0 0 480 ${high}`, role: "img" }, root);
+  plot.style.display = high ? "" : "none";
   const words = make("p", "gcv-words", "", root);
   words.setAttribute("aria-live", "polite");
   const controls = make("div", "gcv-controls", "", root);

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import product
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ..errors import BadInput
@@ -30,15 +32,15 @@ class State:
     """What is shown at one position of all switches.
 
     Attributes:
-        bars: (n,), one number for each bar; none is below zero.
-        words: one line below them.
-        picture: uint8 (H, W, 3) above them, or none.
+        bars: (n,), one number for each bar, none is below zero; none: np.zeros(0).
+        words: one line at the bottom.
+        picture: uint8 (H, W, 3) or a figure above them, or none.
         marked: the bar that is drawn in another colour, or none.
     """
 
     bars: np.ndarray
     words: str
-    picture: np.ndarray | None = None
+    picture: np.ndarray | Figure | None = None
     marked: int | None = None
 
 
@@ -50,6 +52,8 @@ class Switches:
         state: what is shown at a position: called once for each, with one index per switch.
         axis: what the bars are, and what they count.
         top: the number at which a bar is full; None takes the largest of all.
+        width: of the page at most, in pixels.
+        side: of a picture as it is stored, at most, in pixels; it is shown as wide as the page.
         start: the position shown first; the first of each where none is given.
 
     Raises:
@@ -61,14 +65,16 @@ class Switches:
         switches: Mapping[str, Sequence[str]],
         state: Callable[..., State],
         *,
-        axis: tuple[str, str],
+        axis: tuple[str, str] = ("", ""),
         top: float | None = None,
+        width: int = WIDTH,
+        side: int = 160,
         start: Sequence[int] | None = None,
     ) -> None:
         if not switches or not all(switches.values()):
             raise BadInput("a switch without positions: give each at least one")
         self.switches = {name: list(places) for name, places in switches.items()}
-        self.axis = axis
+        self.axis, self.width, self.side = axis, width, side
         self.start = list(start or [0] * len(switches))
         sizes = [range(len(places)) for places in self.switches.values()]
         self.states = {at: state(*at) for at in product(*sizes)}
@@ -77,16 +83,21 @@ class Switches:
             raise BadInput("bars: give as many in every state, none below zero")
         if tuple(self.start) not in self.states:
             raise BadInput(f"no position {self.start}: give one index per switch")
-        self.top = float(top if top is not None else max(b.max() for b in bars)) or 1.0
+        self.top = float(top if top is not None else max(b.max(initial=0) for b in bars)) or 1.0
 
     def __repr__(self) -> str:
         return f"Switches({', '.join(self.switches)}: {len(self.states)} states)"
 
     def _repr_html_(self) -> str:
-        pictures = [s.picture for s in self.states.values() if s.picture is not None]
-        high = max((WIDTH * p.shape[0] / p.shape[1] for p in pictures), default=0)
+        shapes = [_shape(s.picture) for s in self.states.values() if s.picture is not None]
+        high = max((self.width * height / width for height, width in shapes), default=0)
         rows = 62 * -(-len(self.switches) // 2) + 20
-        return in_frame(self.page(), "Switches", WIDTH + 30, high + HIGH + rows + 120)
+        bars = HIGH if self._bars() else 0
+        return in_frame(self.page(), "Switches", self.width + 30, high + bars + rows + 120)
+
+    def _bars(self) -> int:
+        """How many bars each state has."""
+        return len(next(iter(self.states.values())).bars)
 
     def page(self) -> str:
         """The page, self-contained."""
@@ -99,7 +110,7 @@ class Switches:
                 "marked": one.marked,
             }
             if one.picture is not None:
-                row["picture"] = known.setdefault(jpeg(shrunk(one.picture), quality=70), len(known))
+                row["picture"] = known.setdefault(_jpeg(one.picture, self.side), len(known))
             states[" ".join(map(str, at))] = row
         meta = {
             "switches": [{"name": n, "places": p} for n, p in self.switches.items()],
@@ -108,17 +119,29 @@ class Switches:
             "axis": self.axis,
             "top": self.top,
             "start": self.start,
-            "high": HIGH,
+            "high": HIGH if self._bars() else 0,
         }
         script = asset("switches.js", "gradcam_video.lessons")
         call = 'turn(root, JSON.parse(text("meta")));'
-        return standalone("Switches", script, call, meta, "", WIDTH)
+        return standalone("Switches", script, call, meta, "", self.width)
 
 
-def shrunk(picture: np.ndarray, side: int = 160) -> np.ndarray:
-    """A picture at most `side` pixels wide, uint8."""
+def _shape(picture: np.ndarray | Figure) -> tuple[float, float]:
+    """Height and width, in any unit."""
+    if isinstance(picture, Figure):
+        return picture.get_figheight(), picture.get_figwidth()
+    return picture.shape[0], picture.shape[1]
+
+
+def _jpeg(picture: np.ndarray | Figure, side: int) -> bytes:
+    """A picture at most `side` pixels wide."""
+    if isinstance(picture, Figure):
+        buffer = BytesIO()
+        dpi, quality = side / picture.get_figwidth(), {"quality": 80}
+        picture.savefig(buffer, format="jpeg", dpi=dpi, pil_kwargs=quality)
+        return buffer.getvalue()
     height, width = picture.shape[:2]
-    if width <= side:
-        return picture
-    small = Image.fromarray(picture).resize((side, round(height * side / width)))
-    return np.asarray(small)
+    if width > side:
+        small = Image.fromarray(picture).resize((side, round(height * side / width)))
+        picture = np.asarray(small)
+    return jpeg(picture, quality=70)
