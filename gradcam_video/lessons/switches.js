@@ -66,10 +66,10 @@ function turn(root, { switches, states, pictures, axis, top, start, high }) {
       picture.alt = state.words;
     }
     const left = 46, floor = high - 34, ceiling = 8, wide = (480 - left - 4) / count;
-    const ink = { fill: "var(--ink)", "font-size": 12 };
+    const ink = { fill: "var(--ink)", "font-size": 14 };
     plot.replaceChildren();
     draw("line", { x1: left, x2: 476, y1: floor, y2: floor, stroke: "var(--soft)" }, plot);
-    draw("text", { x: left - 4, y: ceiling + 9, "text-anchor": "end", ...ink }, plot, top.toPrecision(2));
+    draw("text", { x: left - 4, y: ceiling + 9, "text-anchor": "end", ...ink }, plot, String(Number(top.toPrecision(2))));
     draw("text", { x: left - 4, y: floor, "text-anchor": "end", ...ink }, plot, "0");
     draw("text", {
       x: -(ceiling + floor) / 2, y: 12, transform: "rotate(-90)", "text-anchor": "middle", ...ink,
@@ -82,7 +82,7 @@ function turn(root, { switches, states, pictures, axis, top, start, high }) {
         class: "gcv-bar", x: left + i * wide + wide * 0.1, width: wide * 0.8, y: floor - tall, height: tall,
         ...(now ? { style: "fill: var(--now)" } : {}),
       }, plot);
-      draw("text", { x: left + (i + 0.5) * wide, y: floor + 14, "text-anchor": "middle", ...ink }, plot, `${i}`);
+      draw("text", { x: left + (i + 0.5) * wide, y: floor + 15, "text-anchor": "middle", ...ink }, plot, `${i}`);
     });
     plot.setAttribute("aria-label", `${axis[1]} in each ${axis[0]}: ${state.bars.join(", ")}`);
     words.textContent = state.words;
