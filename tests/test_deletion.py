@@ -80,5 +80,10 @@ def test_the_slider_shows_the_logit_and_the_cells(browser: Any) -> None:
     place.get_by_role("slider", name="frame").fill("3")
     assert shade() < 6
     assert place.locator("canvas.gcv-picture").evaluate("c => c.width") == 2 * WIDTH
+    inner = place.locator("html")
+    assert inner.evaluate("h => [h.scrollWidth <= innerWidth, h.scrollHeight <= innerHeight]") == [
+        True,
+        True,
+    ]
     assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [400, 400]
     page.close()

@@ -30,6 +30,11 @@ async function deletion(root, { width, cells, shares, frames, instead, orders, c
   canvas.width = canvas.height = size;
   canvas.setAttribute("role", "img");
   const moment = make("p", "gcv-moment", "", root);
+  const chart = make("canvas", "gcv-chart", "", root);
+  chart.width = size;
+  chart.height = 150;
+  chart.style.width = "100%";
+  chart.setAttribute("role", "img");
   const controls = make("div", "gcv-controls", "", root);
   const slide = (name, max, value) => {
     const label = make("label", "gcv-wide", "", controls);
@@ -49,11 +54,6 @@ async function deletion(root, { width, cells, shares, frames, instead, orders, c
   const frame = slide("frame", count - 1, at.frame);
   const who = choose("which cells go first", people);
   const way = choose("what they show instead", ways);
-  const chart = make("canvas", "gcv-chart", "", root);
-  chart.width = size;
-  chart.height = 150;
-  chart.style.width = "100%";
-  chart.setAttribute("role", "img");
 
   const load = (list) => Promise.all(list.map((jpeg) => {
     const image = new Image();

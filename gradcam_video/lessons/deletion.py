@@ -70,7 +70,7 @@ class Deletion:
         return np.where(wide[..., None], self.instead[what], self.frames)
 
     def _repr_html_(self) -> str:
-        return in_frame(self.page(), "Deletion", 2 * WIDTH + 40, 2 * WIDTH + 420)
+        return in_frame(self.page(), "Deletion", 2 * WIDTH + 40, 2 * WIDTH + 570)
 
     def page(self) -> str:
         """The slider as one page that needs neither a kernel nor a network."""
