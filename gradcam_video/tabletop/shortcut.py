@@ -1,8 +1,7 @@
 """A lamp that blinks in a corner: the planted shortcut of notebook 08.
 
-A sticker that stands still would not do: three in four of the first filters of `tabletop` see
-change only, and the network went on as before (measured: 88.5 % of 600 clips with the sticker and
-without).
+A sticker that does not move would not do: training begins with first filters of which three in four
+see change only (`see_change` in scripts/train_tabletop.py), and the network did not take it.
 """
 
 from __future__ import annotations

@@ -5,18 +5,6 @@ WRONG = {
         ("def energy_inside(heat, truth):\n    return heat[truth].mean()", "the mean inside"),
         ("def energy_inside(heat, truth):\n    return heat[truth].sum() / heat.sum()", "empty map"),
     ],
-    "freeze": [
-        (
-            "def freeze(frames, first, last):\n"
-            "    frames[first : last + 1] = frames[first]\n    return frames",
-            "work on a copy",
-        ),
-        (
-            "def freeze(frames, first, last):\n"
-            "    out = frames.copy()\n    out[first:last] = frames[first]\n    return out",
-            "ends before its end",
-        ),
-    ],
     "half_way": [
         (
             "def half_way(shares, logits):\n"
@@ -29,6 +17,26 @@ WRONG = {
             "    part = (logits[i - 1] - logits[0] / 2) / (logits[i - 1] - logits[i])\n"
             "    return shares[i - 1] + part * (shares[i] - shares[i - 1])",
             "half of what is lost",
+        ),
+    ],
+    "paired": [
+        (
+            "def paired(one, other):\n"
+            "    half = 1.96 * np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / len(one))\n"
+            "    mean = one.mean() - other.mean()\n    return mean, mean - half, mean + half",
+            "subtract first",
+        ),
+        (
+            "def paired(one, other):\n"
+            "    d = one - other\n    half = 1.96 * d.std() / np.sqrt(len(d))\n"
+            "    return d.mean(), d.mean() - half, d.mean() + half",
+            "ddof=1",
+        ),
+        (
+            "def paired(one, other):\n"
+            "    d = one - other\n    half = 1.96 * d.std(ddof=1)\n"
+            "    return d.mean(), d.mean() - half, d.mean() + half",
+            "smaller by",
         ),
     ],
 }

@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercise of notebook 10, and a piece of the hint each must get."""
+"""Typical wrong answers to the exercises of notebook 10, and a piece of the hint each must get."""
 
 WRONG = {
     "rank_accuracy": [
@@ -25,6 +25,26 @@ WRONG = {
             "        shares.append(t.flat[first].mean())\n"
             "    return np.mean(shares)",
             "each frame by itself",
+        ),
+    ],
+    "undominated": [
+        (
+            "def undominated(scores):\n"
+            "    n = len(scores)\n"
+            "    beats = (scores[:, None] >= scores).all(2) & ~np.eye(n, dtype=bool)\n"
+            "    return ~beats.any(0)",
+            "neither is better",
+        ),
+        (
+            "def undominated(scores):\n    return ~(scores[:, None] > scores).all(2).any(0)",
+            "equal in one column",
+        ),
+        (
+            "def undominated(scores):\n"
+            "    as_good = (scores[:, None] >= scores).all(2)\n"
+            "    better = (scores[:, None] > scores).any(2)\n"
+            "    return (as_good & better).any(0)",
+            "that are beaten",
         ),
     ],
 }

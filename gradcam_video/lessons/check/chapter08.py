@@ -9,7 +9,7 @@ import numpy as np
 
 from .verdict import Hint, exercise
 
-__all__ = ["energy_inside", "freeze", "half_way"]
+__all__ = ["energy_inside", "half_way", "paired"]
 
 
 @exercise
@@ -34,23 +34,6 @@ def energy_inside(answer: Callable[..., Any]) -> None:
 
 
 @exercise
-def freeze(answer: Callable[..., Any]) -> None:
-    """A copy of frames (T, H, W, 3) in which frames first to last all show frame first."""
-    frames = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    before = frames.copy()
-    given = np.asarray(answer(frames, 2, 4))
-    if not np.array_equal(frames, before):
-        raise Hint("the clip that came in was changed: work on a copy")
-    if given.shape != frames.shape:
-        raise Hint(f"the clip keeps its length: {given.shape} is not {frames.shape}")
-    numbers = given[:, 0, 0, 0].tolist()
-    if numbers == [0, 1, 2, 2, 4, 5]:
-        raise Hint("the last frame is frozen, too: a slice ends before its end")
-    if numbers != [0, 1, 2, 2, 2, 5]:
-        raise Hint(f"frames 0 to 5, frozen from 2 to 4, should be 0 1 2 2 2 5, not {numbers}")
-
-
-@exercise
 def half_way(answer: Callable[..., Any]) -> None:
     """Share of the cells at which half of the logit is gone, linear between those measured.
 
@@ -70,3 +53,23 @@ def half_way(answer: Callable[..., Any]) -> None:
     back = float(answer(np.array([0, 0.1, 0.2, 0.3]), np.array([4.0, -2.0, 3.0, 0.0])))
     if not np.isclose(back, 1 / 30):
         raise Hint(f"a curve that comes back counts where it first is half-way, not at {back:.3f}")
+
+
+@exercise
+def paired(answer: Callable[..., Any]) -> None:
+    """Mean of the differences of the same n clips, and its 95 % interval, by the normal."""
+    one, other = np.array([5.0, 9.0, 2.0, 8.0]), np.array([3.0, 8.0, 1.0, 4.0])
+    mean, low, high = (float(value) for value in answer(one.copy(), other.copy()))
+    if np.isclose(mean, -2):
+        raise Hint("that is the other minus the one")
+    if not np.isclose(mean, 2):
+        raise Hint(f"the differences are 2, 1, 1 and 4: their mean is 2, not {mean:.2f}")
+    half = (high - low) / 2
+    if np.isclose(half, 1.96 * np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 4)):
+        raise Hint("that is the interval of two groups of clips; subtract first, clip by clip")
+    if np.isclose(half, 1.96 * np.sqrt(1.5) / 2):
+        raise Hint("divide by n - 1 within the standard deviation: ddof=1")
+    if np.isclose(half, 1.96 * np.sqrt(2)):
+        raise Hint("that is the spread of the clips; that of their mean is smaller by √n")
+    if not (np.isclose(half, 1.96 * np.sqrt(2) / 2) and np.isclose((low + high) / 2, mean)):
+        raise Hint(f"2 ± 1.96 · √2 / √4 is 0.61 to 3.39, not {low:.2f} to {high:.2f}")
