@@ -48,7 +48,7 @@ PINS = {
     "seaborn": "0.13.2",
 }
 KERNEL = "colab"
-CHECKED = "# NBVAL_CHECK_OUTPUT"
+CHECKED = "nbval-check-output"  # a cell's tag
 # Prints what is installed, and where gradcam_video came from, as JSON.
 PROBE = """
 import json
@@ -246,7 +246,7 @@ def compared(stored: Any, run: Any) -> str:
     pairs = [
         (printed(a), printed(b))
         for a, b in zip(stored.cells, run.cells, strict=True)
-        if a.cell_type == "code" and CHECKED in a.source
+        if a.cell_type == "code" and CHECKED in a.metadata.get("tags", [])
     ]
     return f"{sum(a == b for a, b in pairs)} of {len(pairs)} checked outputs as stored"
 

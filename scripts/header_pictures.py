@@ -25,7 +25,7 @@ BET = r"(?:bet_sheet|frame_grid)\("  # draws pictures to bet on, without maps
 
 def main() -> None:
     for path in sorted((ROOT / "notebooks").glob("0[25-79]_*.ipynb")):
-        picture = first_filmstrip(path, "three-drawn" if path.name.startswith("09") else "")
+        picture = first_filmstrip(path, "overlay(" if path.name.startswith("09") else "")
         small = picture.resize((WIDE, round(WIDE * picture.height / picture.width)))
         out = ROOT / "docs" / "images" / f"{path.name[:2]}.png"
         with atomic_write(out) as temporary:
@@ -33,14 +33,14 @@ def main() -> None:
         print(out.relative_to(ROOT), small.size)
 
 
-def first_filmstrip(path: Path, cell_id: str = "") -> Image.Image:
+def first_filmstrip(path: Path, call: str = "") -> Image.Image:
     """The first JPEG (curves are PNGs) that is no sheet of bare clips to bet on.
 
     Args:
-        cell_id: the cell to look in; any: "".
+        call: what its cell's code holds; any: "".
     """
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell_id not in ("", cell.id) or re.search(BET, cell.source):
+        if call not in cell.source or re.search(BET, cell.source):
             continue
         for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get("image/jpeg"):

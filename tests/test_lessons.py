@@ -16,7 +16,7 @@ from gradcam_video.explanation import Explanation
 from gradcam_video.lessons.dial import Dial
 from gradcam_video.lessons.films import cell_rows, draw_case, frame_grid, overlay_rows, seen
 from gradcam_video.lessons.post import PRINTED, Printed
-from gradcam_video.lessons.shares import lying_about, shares
+from gradcam_video.lessons.scene_shares import lying_about, shares
 
 LABEL, SEED = "Pretending to put [something] next to [something]", 5_000_020
 
