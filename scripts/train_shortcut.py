@@ -29,8 +29,8 @@ from gradcam_video.tabletop.shortcut import lamp
 
 MARKED = "Moving [something] from left to right"
 REMARKS = {
-    "cheat": "knows only made clips (Tabletop); was taught with a planted shortcut",
-    "fair": "knows only made clips (Tabletop), half of them with a lamp",
+    "cheat": "knows only synthetic clips (Tabletop); was taught with a planted shortcut",
+    "fair": "knows only synthetic clips (Tabletop), half of them with a lamp",
 }
 FILES = {"cheat": "shortcut", "fair": "no-shortcut"}
 

@@ -66,7 +66,7 @@ SIDE = 120  # side of the stored clips: the network sees a window of 112 somewhe
 MIXED_SIDE = 128  # of those for `adapt`, which are cut to 0.6 of it and more
 FRAMES, RATE = 16, 4.0
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-REMARK = "knows only made clips (Tabletop)"
+REMARK = "knows only synthetic clips (Tabletop)"
 STARTS = ("inflated", "scratch", "flat", "shuffled")
 
 

@@ -37,13 +37,14 @@ class OnScreen:
     Args:
         place: where to look, a Playwright page, frame or locator.
         e: what is shown.
-        width: as the player was made with.
+        width: as the player was made with; None: as wide as the picture on screen.
     """
 
-    def __init__(self, place: Any, e: Explanation, width: int = 640) -> None:
+    def __init__(self, place: Any, e: Explanation, width: int | None = 640) -> None:
         self.e = e
         self.root = place.locator(".gcv").first
         self.canvas = place.locator("canvas.gcv-picture").first
+        width = width or self.canvas.evaluate("canvas => canvas.width")
         self.meta, self.data = payload(e, width=width)
         frames = self.meta["frames"]
         self.drawn = at_size(e, frames["height"], frames["width"])
@@ -165,7 +166,7 @@ def must_work(shown: OnScreen, place: Any) -> None:
 
 
 def explained_on(place: Any) -> Explanation:
-    """The explanation behind a player of a made clip, made again from what it says of itself."""
+    """The explanation behind a player of a synthetic clip, made again from what it says of itself."""
     label = re.search("“(.+)”", place.locator(".gcv-title").first.text_content())
     seed = re.search(r"Tabletop (\d+)", place.locator(".gcv").first.text_content())
     assert label and seed

@@ -40,6 +40,11 @@ first = gv.explain(model, gv.tabletop.sample{FIRST}.clip)
 second = gv.explain(model, gv.tabletop.sample{SECOND}.clip)
 first.player()
 """
+PICKER = """\
+from gradcam_video.show.film_picker import FilmPicker
+picker = FilmPicker()
+picker
+"""
 THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
 
@@ -64,10 +69,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         notebook = nbformat.read(path, as_version=4)
         stamp(notebook, path.name, None, "")  # its pictures are those of the copy
         nbformat.write(notebook, path)
-    cells = [nbformat.v4.new_code_cell(source) for source in (TWO_PLAYERS, "second.player()")]
     kernelspec = {"display_name": "Python 3 (ipykernel)", "name": "python3"}
-    two = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
-    nbformat.write(two, folder / "notebooks" / "two_players.ipynb")
+    for name, sources in {
+        "two_players": (TWO_PLAYERS, "second.player()"),
+        "picker": (PICKER, "print(picker.name, len(picker.film), sum(picker.film[::99]))"),
+    }.items():
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
+        nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
 
     folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     folders += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
@@ -230,8 +239,8 @@ def opened(lab: Lab, name: str) -> str:
 
 
 @contextmanager
-def notebook(browser: Any, lab: Lab, name: str, **look: Any) -> Iterator[Any]:
-    """A notebook in JupyterLab, all of its cells run."""
+def notebook(browser: Any, lab: Lab, name: str, ready: str = ".gcv", **look: Any) -> Iterator[Any]:
+    """A notebook in JupyterLab, all of its cells run, and this to be seen."""
     look.setdefault("viewport", {"width": 1280, "height": 1000})
     context = browser.new_context(**look)
     try:
@@ -241,7 +250,7 @@ def notebook(browser: Any, lab: Lab, name: str, **look: Any) -> Iterator[Any]:
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.locator(".gcv").first.wait_for(timeout=120_000, state="attached")
+        page.locator(ready).first.wait_for(timeout=120_000, state="attached")
         kernel(page, "idle")
         yield page
     finally:
@@ -281,11 +290,25 @@ def test_player_in_jupyterlab(browser: Any, lab: Lab, name: str) -> None:
     with notebook(browser, lab, name) as page:
         box = page.locator(".gcv-player").first
         box.scroll_into_view_if_needed()
-        shown = OnScreen(box, explained_on(box))
+        shown = OnScreen(box, explained_on(box), width=None)
         must_work(shown, box)
         with blocked(page, lab):  # a drawing never waits for the kernel
             box.scroll_into_view_if_needed()
             must_work(shown, box)
+
+
+def test_a_film_larger_than_a_message_reaches_the_kernel(
+    browser: Any, lab: Lab, tmp_path: Path
+) -> None:
+    """Jupyter's server ends the connection at a message of 10 MB, so 12 MB come in pieces."""
+    film = bytes(range(256)) * 47_000
+    (tmp_path / "mine.mp4").write_bytes(film)
+    with notebook(browser, lab, "picker", ready=".gcv-picker") as page:
+        page.locator(".gcv-picker input").set_input_files(tmp_path / "mine.mp4")
+        page.get_by_role("status").filter(has_text="mine.mp4 is here (12.0 MB)").wait_for()
+        page.locator(".jp-CodeCell").last.locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        page.get_by_text(f"mine.mp4 {len(film)} {sum(film[::99])}").wait_for()
 
 
 def test_players_side_by_side_in_jupyterlab(browser: Any, lab: Lab) -> None:

@@ -291,4 +291,4 @@ def test_the_shipped_checkpoint_says_what_it_is() -> None:
     assert path.stat().st_size <= 12_000_000
     model = load_model("tabletop")
     assert model.labels == gv.FORTY_NAMES and model.size == (112, 112)
-    assert model.cam_layer.startswith("stage3") and "only made clips" in model.remark
+    assert model.cam_layer.startswith("stage3") and "only synthetic clips" in model.remark

@@ -13,7 +13,7 @@ from gradcam_video.models.registry import load_model
 
 
 def test_real_clips(shared_data: Path) -> None:
-    """Far above chance (2.5 %), far below the made clips; `pytest -s` prints what it says.
+    """Far above chance (2.5 %), far below the synthetic clips; `pytest -s` prints what it says.
 
     Most of the clips were cut to 16 frames by those who published them: these are taken as they
     are. One has its full length and rate, and is read at 4 frames per second.

@@ -1,12 +1,5 @@
 // Deletion under a slider: the cells that go first, what is shown instead, and the logit.
-
-function make(tag, className, text, parent) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text) element.textContent = text;
-  if (parent) parent.append(element);
-  return element;
-}
+// It stands after elements.js in one module and uses its functions.
 
 /** Little-endian 16-bit numbers: the cells in the order in which they go. */
 function numbers(base64) {

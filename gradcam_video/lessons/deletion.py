@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
-from ..show.html import asset, in_frame, jpeg, standalone
+from ..show.html import in_frame, jpeg, standalone
+from .pages import lesson_script
 
 WIDTH = 168
 """Pixels of a stored frame, a multiple of 14 cells; it is shown twice as wide."""
@@ -90,7 +91,7 @@ class Deletion:
                 for who in self.orders
             },
         }
-        script = asset("deletion.js", "gradcam_video.lessons")
+        script = lesson_script("deletion.js")
         call = 'deletion(root, JSON.parse(text("meta")));'
         return standalone("Deletion", script, call, meta, "", 2 * WIDTH)
 

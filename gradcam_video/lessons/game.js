@@ -1,12 +1,5 @@
 // "Beat the network": look through a clip, click where and when the action is, see who was right.
-
-function make(tag, className, text, parent) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text) element.textContent = text;
-  if (parent) parent.append(element);
-  return element;
-}
+// It stands after elements.js in one module and uses its functions.
 
 /** Bits, the highest of each byte first, as numpy packs them. */
 function unpack(base64) {

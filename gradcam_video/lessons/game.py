@@ -19,7 +19,8 @@ from ..data.ground_truth import Truth
 from ..errors import BadInput
 from ..explanation import Explanation
 from ..metrics.localisation import draw, strict_truth, tolerant_truth
-from ..show.html import asset, in_frame, jpeg, standalone
+from ..show.html import in_frame, jpeg, standalone
+from .pages import lesson_script
 
 SIDE = 56
 """Places along a side of the picture: what is clicked falls into one of 56 × 56."""
@@ -133,7 +134,7 @@ class Game:
         ]
         meta = {"side": SIDE, "width": WIDTH, "rounds": rounds}
         call = 'play(root, JSON.parse(text("meta")));'
-        script = asset("game.js", "gradcam_video.lessons")
+        script = lesson_script("game.js")
         return standalone("Beat the network", script, call, meta, "", 2 * WIDTH)
 
 

@@ -1,22 +1,5 @@
 // Switches and sliders: every position was computed beforehand, the chosen one is drawn.
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, className, text, parent) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text) element.textContent = text;
-  if (parent) parent.append(element);
-  return element;
-}
-
-function draw(tag, attributes, parent, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text) element.textContent = text;
-  parent.append(element);
-  return element;
-}
+// It stands after elements.js in one module and uses its functions.
 
 /** One control: up to four positions are a list, more a slider with its position beside the name. */
 function control({ name, places }, at, parent, moved) {
@@ -49,7 +32,7 @@ function turn(root, { switches, states, pictures, axis, top, start, high }) {
   const at = [...start];
   const picture = make("img", "gcv-picture", "", root);
   picture.hidden = pictures.length === 0;
-  const plot = draw("svg", { width: "100%", viewBox: `0 0 480 ${high}`, role: "img" }, root);
+  const plot = svg("svg", { width: "100%", viewBox: `0 0 480 ${high}`, role: "img" }, root);
   plot.style.display = high ? "" : "none";
   const words = make("p", "gcv-words", "", root);
   words.setAttribute("aria-live", "polite");
@@ -68,21 +51,21 @@ function turn(root, { switches, states, pictures, axis, top, start, high }) {
     const left = 46, floor = high - 34, ceiling = 8, wide = (480 - left - 4) / count;
     const ink = { fill: "var(--ink)", "font-size": 14 };
     plot.replaceChildren();
-    draw("line", { x1: left, x2: 476, y1: floor, y2: floor, stroke: "var(--soft)" }, plot);
-    draw("text", { x: left - 4, y: ceiling + 9, "text-anchor": "end", ...ink }, plot, String(Number(top.toPrecision(2))));
-    draw("text", { x: left - 4, y: floor, "text-anchor": "end", ...ink }, plot, "0");
-    draw("text", {
+    svg("line", { x1: left, x2: 476, y1: floor, y2: floor, stroke: "var(--soft)" }, plot);
+    svg("text", { x: left - 4, y: ceiling + 9, "text-anchor": "end", ...ink }, plot, String(Number(top.toPrecision(2))));
+    svg("text", { x: left - 4, y: floor, "text-anchor": "end", ...ink }, plot, "0");
+    svg("text", {
       x: -(ceiling + floor) / 2, y: 12, transform: "rotate(-90)", "text-anchor": "middle", ...ink,
     }, plot, axis[1]);
-    draw("text", { x: (left + 476) / 2, y: high - 3, "text-anchor": "middle", ...ink }, plot, axis[0]);
+    svg("text", { x: (left + 476) / 2, y: high - 3, "text-anchor": "middle", ...ink }, plot, axis[0]);
     state.bars.forEach((value, i) => {
       const tall = (Math.min(value, top) / top) * (floor - ceiling);
       const now = i === state.marked;
-      draw("rect", {
+      svg("rect", {
         class: "gcv-bar", x: left + i * wide + wide * 0.1, width: wide * 0.8, y: floor - tall, height: tall,
         ...(now ? { style: "fill: var(--now)" } : {}),
       }, plot);
-      draw("text", { x: left + (i + 0.5) * wide, y: floor + 15, "text-anchor": "middle", ...ink }, plot, `${i}`);
+      svg("text", { x: left + (i + 0.5) * wide, y: floor + 15, "text-anchor": "middle", ...ink }, plot, `${i}`);
     });
     plot.setAttribute("aria-label", `${axis[1]} in each ${axis[0]}: ${state.bars.join(", ")}`);
     words.textContent = state.words;

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..errors import BadInput
-from ..show.html import asset, in_frame, jpeg, standalone
+from ..show.html import in_frame, jpeg, standalone
+from .pages import lesson_script
 
 WIDTH = 480
 """Pixels of the page at most."""
@@ -121,7 +122,7 @@ class Switches:
             "start": self.start,
             "high": HIGH if self._bars() else 0,
         }
-        script = asset("switches.js", "gradcam_video.lessons")
+        script = lesson_script("switches.js")
         call = 'turn(root, JSON.parse(text("meta")));'
         return standalone("Switches", script, call, meta, "", self.width)
 

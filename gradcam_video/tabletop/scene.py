@@ -30,7 +30,7 @@ _ROLES = {"hand": HAND, "object": OBJECT, "second": SECOND}
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A made clip and the truth about it.
+    """A synthetic clip and the truth about it.
 
     Attributes:
         clip: the pictures, as if read from a file.
