@@ -166,7 +166,7 @@ def must_work(shown: OnScreen, place: Any) -> None:
 
 
 def explained_on(place: Any) -> Explanation:
-    """The explanation behind a player of a synthetic clip, made again from what it says of itself."""
+    """The explanation of a player of a synthetic clip, made again from what it says of itself."""
     label = re.search("“(.+)”", place.locator(".gcv-title").first.text_content())
     seed = re.search(r"Tabletop (\d+)", place.locator(".gcv").first.text_content())
     assert label and seed
