@@ -2,6 +2,7 @@
 
     gradcam-video generate TEST --split test --count 2000 --seed 1
     python scripts/measured.py evaluation score --data TEST
+    python scripts/measured.py boxes --boxes FOLDER         # its videos and annotations.json
     python scripts/measured.py training ablations           # what the trainings left in --work
     python scripts/measured.py shortcut --data TEST         # after train_shortcut.py cheat and fair
     python scripts/measured.py learning                     # a training of 1,000 steps, watched
@@ -67,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=sorted(MAKERS))
     parser.add_argument("--data", type=Path, default=Path("TEST"), help=f"by `{TEST}`")
+    parser.add_argument("--boxes", type=Path, default=Path("something_else"))
     parser.add_argument("--work", type=Path, default=Path("tabletop-work"))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -103,6 +105,14 @@ def score(args: argparse.Namespace) -> None:
     found = answer("score", "--data", str(args.data))
     keep = {k: v for k, v in found.items() if k not in ("without_truth", "failures")}
     write("score", f"{TEST}; gradcam-video score --data TEST --json", keep)
+
+
+def boxes(args: argparse.Namespace) -> None:
+    """Filmed clips of Something-Something with the boxes of Something-Else, which are not ours."""
+    videos, truth = args.boxes / "videos", args.boxes / "annotations.json"
+    found = answer("score", str(videos), "--truth", str(truth))
+    command = "gradcam-video score VIDEOS --truth annotations.json --json, of Something-Else"
+    write("boxes", command, {"n": found["n"], "following": found["all"]["following"]})
 
 
 def training(args: argparse.Namespace) -> None:
@@ -287,6 +297,7 @@ MAKERS = {
     for maker in (
         evaluation,
         score,
+        boxes,
         training,
         ablations,
         shortcut,
