@@ -33,21 +33,19 @@ import torch
 from train_shortcut import FILES, MARKED, Marked
 from train_tabletop import (
     FRAMES,
-    MEAN,
     OUT,
     RATE,
-    STD,
     learn,
     network_to_start_from,
     read_clips,
     recipe_for,
+    video_model,
 )
 
 import gradcam_video as gv
 from gradcam_video.cli import main as gradcam_video
 from gradcam_video.data.datasets import Item
 from gradcam_video.data.frame_cache import Cache, cache
-from gradcam_video.data.labels import FORTY_NAMES
 from gradcam_video.lessons.culprits import examine, packed, resampled
 from gradcam_video.models.tabletop_net import SIZE
 from gradcam_video.tabletop import Plan
@@ -199,17 +197,7 @@ def beginning(args: argparse.Namespace) -> None:
         torch.save(learnt, Path(folder, "frames.pt"))
         for start in range(BEGINNINGS):
             net = network_to_start_from("inflated", Path(folder), start).eval()
-            model = gv.VideoModel(
-                net,
-                FORTY_NAMES,
-                size=SIZE,
-                mean=MEAN,
-                std=STD,
-                cam_layer="stage3",
-                frames=FRAMES,
-                fps=RATE,
-            )
-            e = gv.explain(model, scene.clip, classes=[label])
+            e = gv.explain(video_model(net), scene.clip, classes=[label])
             curve = e.evidence(label)
             whole = float(curve.sum())
             shares.append(round(float(curve[first : last + 1].sum()) / whole, 3) if whole else None)

@@ -430,6 +430,22 @@ def recipe_for(start: str, **changes: Any) -> Recipe:
     return Recipe(**(usual | changes))
 
 
+def video_model(net: nn.Module, remark: str = REMARK) -> VideoModel:
+    """The network as the package knows it: its classes, its input, where its maps are read."""
+    return VideoModel(
+        net,
+        FORTY_NAMES,
+        size=SIZE,
+        mean=MEAN,
+        std=STD,
+        cam_layer="stage3",
+        frames=FRAMES,
+        fps=RATE,
+        name="tabletop",
+        remark=remark,
+    )
+
+
 def learn(
     start: str,
     work: Path,
@@ -450,18 +466,8 @@ def learn(
     """
     started = time.monotonic()
     shape = {"temporal_kernel": 1 if start == "flat" else 3, **shape}
-    model = VideoModel(
-        net or network_to_start_from(start, work, recipe.seed, **shape),
-        FORTY_NAMES,
-        size=SIZE,
-        mean=MEAN,
-        std=STD,
-        cam_layer="stage3",
-        frames=FRAMES,
-        fps=RATE,
-        name="tabletop",
-        remark=remark,
-    )
+    net = net or network_to_start_from(start, work, recipe.seed, **shape)
+    model = video_model(net, remark)
     architecture = {"name": "tabletop", **shape}
     log = fit(
         model,
